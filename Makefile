@@ -1,0 +1,46 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs in .venv.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench lock clean
+
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## set up .venv from the lock file
+
+# The stubs are compiled while the package is installed, so a changed .proto installs it anew.
+$(STAMP): pyproject.toml uv.lock proto/build_hook.py $(shell find proto -name '*.proto')
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "mirrordiff needs Python 3.11 or newer, and $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv sync --quiet --locked --all-extras --inexact --reinstall-package mirrordiff
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## v1, a v2 with planted faults, a real Envoy between: watch it find them (ONCE=1: end with the gate's exit code)
+	@$(BIN)/mirrordiff demo $(if $(ONCE),--once)
+
+test: $(STAMP)  ## all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## style and types, as CI sees them
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP)  ## apply the style
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+bench: $(STAMP)  ## speed and memory, measured here and now
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lock:  ## take newer dependencies into uv.lock
+	@$(BIN)/uv lock --upgrade
+
+clean:  ## remove what the commands above made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	find proto -name '*_pb2*.py*' -delete
