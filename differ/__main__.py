@@ -1,0 +1,5 @@
+"""``python -m differ`` is the command ``mirrordiff``."""
+
+from differ.cli import main
+
+main()
