@@ -1,0 +1,90 @@
+"""``python -m collector``: settings → objects → serve until SIGTERM or SIGINT, then drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+import grpc
+from mirrordiff.process import http, logs
+from mirrordiff.process.redis import UNAVAILABLE, UnsuitableRedis, check_suitable, connect, redact_url
+from mirrordiff.process.settings import SettingsError, load
+
+from collector.metrics import Metrics
+from collector.redaction import Redaction
+from collector.server import LARGEST_MESSAGE, AccessLogHandler
+from collector.settings import CollectorSettings
+from collector.sink import Sink
+
+EXIT_USAGE = 3
+EXIT_UNREACHABLE = 4
+
+log = logs.logger("collector")
+
+
+async def run(settings: CollectorSettings, redaction: Redaction) -> None:
+    """Serve until told to stop. Redis may come and go; the address must be free."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    async with contextlib.AsyncExitStack() as stack:
+        redis = connect(settings.redis_url, name="collector")
+        stack.push_async_callback(redis.aclose)
+        with contextlib.suppress(*UNAVAILABLE):
+            await check_suitable(redis)
+        sink = Sink(redis, settings, metrics)
+
+        async def ready() -> str:
+            return "" if sink.available else "Redis does not answer"
+
+        await stack.enter_async_context(
+            http.serve(http.health_app(metrics.registry, ready), settings.collector_http)
+        )
+        server = grpc.aio.server(
+            options=[("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.so_reuseport", 0)]
+        )
+        server.add_generic_rpc_handlers((AccessLogHandler(sink, redaction, settings.body_cap, metrics),))
+        try:
+            server.add_insecure_port(str(settings.collector_grpc))
+        except RuntimeError:
+            raise http.AddressInUse(settings.collector_grpc) from None
+        await server.start()
+        writer = asyncio.create_task(sink.run(), name="sink")
+        log.info(
+            "collector_ready",
+            grpc=str(settings.collector_grpc),
+            http=str(settings.collector_http),
+            redis=redact_url(settings.redis_url),
+        )
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait((stopped, writer), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        await server.stop(grace=1)
+        sink.close()
+        await asyncio.wait_for(writer, timeout=10)
+        log.info("collector_stopped", kept=sum(metrics.kept.values()), dropped=sum(metrics.dropped.values()))
+
+
+def main() -> int:
+    """Run the collector; returns the process's exit code."""
+    try:
+        settings = load(CollectorSettings, os.environ)
+        redaction = Redaction(name.strip() for name in settings.redact_headers.split(",") if name.strip())
+    except (SettingsError, ValueError) as error:
+        sys.stderr.write(f"mirrordiff collector: {error}\n")
+        return EXIT_USAGE
+    logs.configure(settings.log_level)
+    try:
+        asyncio.run(run(settings, redaction))
+    except (UnsuitableRedis, http.AddressInUse) as error:
+        log.error("cannot_start", reason=str(error))  # noqa: TRY400
+        return EXIT_USAGE if isinstance(error, UnsuitableRedis) else EXIT_UNREACHABLE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

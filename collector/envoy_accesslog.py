@@ -1,0 +1,229 @@
+"""Envoy's access log entries → captures. Pure; the one place that knows how Envoy tells it.
+
+An entry says how the request went, and carries in its dynamic metadata, under ``mirrordiff``, what
+the capture filter (deploy/envoy/capture.lua) copied of the response:
+
+``response``
+    base64 of ``"1"``, header lines, empty line, trailer lines, empty line, body; lines end in CR LF
+``body_size``
+    decimal length of the whole body, of which ``response`` holds the head up to the filter's cap
+"""
+
+from __future__ import annotations
+
+import binascii
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import DecodeError
+from mirrordiff.envoy.accesslog_pb2 import HttpAccessLogEntry, Node, ResponseFlags, StreamAccessLogsMessage
+from mirrordiff.v1.capture_pb2 import (
+    END_ABORTED,
+    END_COMPLETE,
+    END_NO_RESPONSE,
+    END_NOT_CAPTURED,
+    END_TRUNCATED,
+    END_UPGRADE,
+    ROLE_CONTROL,
+    ROLE_PRIMARY,
+    ROLE_SHADOW,
+    Capture,
+    End,
+    Role,
+)
+
+from collector.pairing import PAIR_HEADER, pair_key
+from collector.redaction import Redaction
+
+NAMESPACE: Final = b"mirrordiff"
+_VERSION_LINE: Final = b"1\r\n"
+_MOST_BASE64: Final = 24 * 1024 * 1024  # above the largest cap that the filter can be given, encoded
+
+ROLES: Final[dict[str, Role.ValueType]] = {
+    "primary": ROLE_PRIMARY,
+    "shadow": ROLE_SHADOW,
+    "control": ROLE_CONTROL,
+}
+
+# envoy.config.core.v3.RequestMethod
+_METHODS: Final = ("", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
+
+_VERSION_LABELS: Final = (b"pod-template-hash", b"rollouts-pod-template-hash", b"version")
+"""Labels of a pod that tell one build from another, best first."""
+
+
+class Unusable(ValueError):
+    """Something received that no capture can be made of; ``reason`` is the name it is counted under."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose responses a stream carries. An empty ``version`` means that the build is not known."""
+
+    role: Role.ValueType
+    service: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A capture, and the key it meets its twin under."""
+
+    pair: bytes
+    capture: Capture
+
+
+def source_of(identifier: StreamAccessLogsMessage.Identifier) -> Source:
+    """Who speaks on this stream, from its log name ``role[/service[/version]]``.
+
+    What the name leaves out comes from the node: its cluster is the service, its pod's labels tell
+    the build. Raises Unusable(unknown_role) or Unusable(unknown_service).
+    """
+    role, _, rest = _text(identifier.log_name).partition("/")
+    service, _, version = rest.partition("/")
+    if role not in ROLES:
+        raise Unusable("unknown_role")
+    service = service or _text(identifier.node.cluster)
+    if not service:
+        raise Unusable("unknown_service")
+    return Source(ROLES[role], service, version or _build_of(identifier.node))
+
+
+def _build_of(node: Node) -> str:
+    for field in node.metadata.fields:
+        if field.key == b"LABELS":
+            labels = {label.key: label.value.string_value for label in field.value.struct_value.fields}
+            for name in _VERSION_LABELS:
+                if labels.get(name):
+                    return _text(labels[name])
+    return ""
+
+
+class Translator:
+    """Turns entries of one stream into captures."""
+
+    def __init__(self, source: Source, redaction: Redaction, body_cap: int) -> None:
+        self._source = source
+        self._service = source.service.encode()
+        self._redaction = redaction
+        self._body_cap = body_cap
+
+    def capture(self, entry: bytes, capture_id: bytes) -> Keyed:
+        """The capture in one entry. Raises Unusable with the reason; nothing else."""
+        try:
+            log = HttpAccessLogEntry.FromString(entry)
+        except DecodeError:
+            raise Unusable("unreadable_entry") from None
+        common, request = log.common_properties, log.request
+        method = _METHODS[request.request_method] if request.request_method < len(_METHODS) else ""
+        pair_id, attempt = b"", 0
+        for header in request.request_headers:
+            if header.key == PAIR_HEADER:
+                pair_id = header.value
+            elif header.key == b"x-envoy-attempt-count":
+                attempt = int(header.value) if header.value.isdigit() and len(header.value) < 4 else 0
+        path = request.path
+        pair = pair_key(self._service, pair_id, request.request_id, method.encode(), path)
+        if pair is None:
+            raise Unusable("no_request_id")
+        head, trailers, body, body_size = _response_in(log)
+        end, detail = _ending(log, self._source.role, captured=head is not None)
+        if end == END_COMPLETE and (body_size > len(body) or len(body) > self._body_cap):
+            end, detail, body = END_TRUNCATED, "over the body cap", body[: self._body_cap]
+        start, took = common.start_time, common.time_to_last_upstream_rx_byte
+        if not (took.seconds or took.nanos):
+            took = common.duration
+        answered = end != END_NO_RESPONSE or detail == "cut off"
+        capture = Capture(
+            id=capture_id,
+            role=self._source.role,
+            service=self._source.service,
+            version=self._source.version,
+            request_id=_text(request.request_id),
+            method=method,
+            path=_text(path),
+            authority=_text(request.authority),
+            status=log.response.response_code.value if answered else 0,
+            headers=self._redaction.headers(head) if head is not None and answered else b"",
+            body=body if answered else b"",
+            trailers=self._redaction.headers(trailers) if trailers and answered else b"",
+            end=end,
+            end_detail=detail,
+            started_us=start.seconds * 1_000_000 + start.nanos // 1000,
+            duration_us=took.seconds * 1_000_000 + took.nanos // 1000,
+            body_size=max(body_size, len(body)),
+            attempt=attempt,
+        )
+        return Keyed(pair, capture)
+
+
+def _response_in(log: HttpAccessLogEntry) -> tuple[bytes | None, bytes, bytes, int]:
+    """Header lines (None where nothing was shipped), trailer lines, body, length of the whole body."""
+    encoded, size = b"", b""
+    for namespace in log.common_properties.metadata.filter_metadata:
+        if namespace.key == NAMESPACE:
+            for field in namespace.value.fields:
+                if field.key == b"response":
+                    encoded = field.value.string_value
+                elif field.key == b"body_size":
+                    size = field.value.string_value
+    if not encoded:
+        return None, b"", b"", 0
+    if len(encoded) > _MOST_BASE64:
+        raise Unusable("oversized_entry")
+    try:
+        shipped = binascii.a2b_base64(encoded)
+    except binascii.Error:
+        raise Unusable("unreadable_response") from None
+    parts = shipped.split(b"\r\n\r\n", 2)
+    if len(parts) != 3 or not parts[0].startswith(_VERSION_LINE[:1]):
+        raise Unusable("unreadable_response")
+    head = parts[0][len(_VERSION_LINE) :]
+    if head.startswith(b":status:"):
+        head = head.partition(b"\r\n")[2]
+    return head, parts[1], parts[2], int(size) if size.isdigit() and len(size) < 16 else 0
+
+
+def _ending(log: HttpAccessLogEntry, role: Role.ValueType, *, captured: bool) -> tuple[End.ValueType, str]:
+    if log.response.response_code.value == 101:
+        return END_UPGRADE, ""
+    flags = log.common_properties.response_flags
+    via_upstream = log.response.response_code_details == b"via_upstream"
+    fault = _upstream_fault(flags)
+    if fault and not via_upstream:
+        return END_NO_RESPONSE, fault
+    if captured:
+        return END_COMPLETE, ""
+    if fault:
+        return END_NO_RESPONSE, "cut off"
+    if flags.downstream_connection_termination or flags.downstream_remote_reset:
+        # Nobody reads a mirrored response but the mirroring proxy, and that stops only when it has
+        # waited long enough. A primary's reader is the client, who may go away at any time.
+        if role != ROLE_PRIMARY and not log.response.response_code.value:
+            return END_NO_RESPONSE, "timeout"
+        return END_ABORTED, "reader went away"
+    if not log.response.response_code.value:
+        return END_NO_RESPONSE, "no status"
+    return END_NOT_CAPTURED, ""
+
+
+def _upstream_fault(flags: ResponseFlags) -> str:
+    if flags.upstream_request_timeout or flags.duration_timeout or flags.stream_idle_timeout:
+        return "timeout"
+    if flags.upstream_connection_failure:
+        return "connection failed"
+    if flags.upstream_remote_reset or flags.upstream_connection_termination:
+        return "reset"
+    if flags.upstream_protocol_error:
+        return "protocol error"
+    if flags.upstream_overflow:
+        return "overflow"
+    return ""
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

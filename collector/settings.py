@@ -1,0 +1,32 @@
+"""What the collector can be told, all of it through the environment."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from mirrordiff.process.settings import Address, Settings, parse_address
+from pydantic import BeforeValidator, Field
+
+ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
+
+
+class CollectorSettings(Settings):
+    """Settings of ``python -m collector``; each is an environment variable ``MIRRORDIFF_<NAME>``."""
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="the Redis to write to")
+    collector_grpc: ListenAddress = Field(
+        Address("0.0.0.0", 8602),  # noqa: S104
+        description="where Envoy's access log streams are received",
+    )
+    collector_http: ListenAddress = Field(
+        Address("0.0.0.0", 8603),  # noqa: S104
+        description="where /livez, /readyz and /metrics are served",
+    )
+    body_cap: int = Field(256 * 1024, ge=1024, le=16 * 1024 * 1024, description="bytes kept of a body")
+    queue_bytes: int = Field(
+        64 * 1024**2, ge=1024**2, description="bytes of captures that may wait for Redis"
+    )
+    half_ttl: float = Field(45, gt=0, le=3600, description="seconds a response waits for its twin")
+    stream_limit: int = Field(50_000, ge=1, description="pairs each of 16 partitions may hold unjudged")
+    redact_headers: str = Field("", description="further headers whose values never leave, by comma")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")

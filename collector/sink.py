@@ -1,0 +1,177 @@
+"""Captures → Redis: a bounded queue, and batched calls of the pairing script.
+
+Offering never waits: what does not fit is dropped and counted, because whoever offers is reading
+from a proxy, and a proxy must never wait for us. A batch that Redis did not take is tried again
+until it does, unchanged; the script knows a capture that it has seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from importlib.resources import files
+from typing import Final
+
+from mirrordiff.process.logs import logger
+from mirrordiff.process.redis import UNAVAILABLE, Client
+from mirrordiff.redis_keys import PARTITIONS, key, partition_key, partition_of
+from mirrordiff.v1.capture_pb2 import ROLE_CONTROL, ROLE_PRIMARY, ROLE_SHADOW, Capture
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
+
+from collector.metrics import Metrics
+from collector.settings import CollectorSettings
+
+MOST_PER_BATCH: Final = 1000
+"""Captures in one round trip: long enough to share its cost, short enough not to hold Redis up."""
+
+GATHER_S: Final = 0.004
+"""How long captures gather for a batch. Small beside the 200 ms that a proxy gathers its log for."""
+
+REMEMBER_MS: Final = 120_000
+"""How long a finished pair is known, so that a repeated half is told from a new request."""
+
+_RESULTS: Final = ("waiting", "paired", "duplicate", "superseded", "control", "late", "refused")
+_ROLE: Final = {ROLE_PRIMARY: b"p", ROLE_SHADOW: b"s", ROLE_CONTROL: b"c"}
+
+_Item = tuple[str, bytes, bytes, bytes, int, bytes]
+"""Service, pair key, role letter, capture id, attempt, record."""
+
+log = logger("collector.sink")
+
+
+class Sink:
+    """Queue and writer. ``run`` writes until ``close``; ``offer`` may be called from the loop's thread."""
+
+    def __init__(self, redis: Client, settings: CollectorSettings, metrics: Metrics) -> None:
+        self._redis = redis
+        self._metrics = metrics
+        self._most_bytes = settings.queue_bytes
+        self._head = (round(settings.half_ttl * 1000), REMEMBER_MS, settings.stream_limit)
+        self._source = files("collector").joinpath("pairing.lua").read_text()
+        self._sha = ""
+        self._halves = [partition_key("half", number).encode() + b":" for number in range(PARTITIONS)]
+        self._fixed = [
+            [partition_key(name, number).encode() for name in ("ready", "due", "control_seen")]
+            for number in range(PARTITIONS)
+        ]
+        self._queue: list[_Item] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._losses_told: Counter[tuple[str, str]] = Counter()
+        self.available = True
+
+    def offer(self, pair: bytes, capture: Capture) -> bool:
+        """Take one capture; False, and counted as dropped, where the queue is full."""
+        record = capture.SerializeToString()
+        if self._metrics.queued_bytes + len(record) > self._most_bytes:
+            self._metrics.dropped[capture.service, "queue_full"] += 1
+            return False
+        self._metrics.queued_bytes += len(record)
+        self._queue.append((capture.service, pair, _ROLE[capture.role], capture.id, capture.attempt, record))
+        self._wake.set()
+        return True
+
+    def close(self) -> None:
+        """Let ``run`` return once the queue is written, or at the first failure from now on."""
+        self._closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write what is offered until closed."""
+        while True:
+            if not self._queue:
+                await self._tell_losses()
+                if self._closing:
+                    return
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), 1.0)
+                continue
+            if len(self._queue) < MOST_PER_BATCH and not self._closing:
+                await asyncio.sleep(GATHER_S)
+            batch = self._queue[:MOST_PER_BATCH]
+            del self._queue[:MOST_PER_BATCH]
+            self._metrics.queued_captures = len(self._queue)
+            await self._write_until_taken(batch)
+            self._metrics.queued_bytes -= sum(len(item[5]) for item in batch)
+
+    async def _write_until_taken(self, batch: list[_Item]) -> None:
+        wait = 0.05
+        while True:
+            try:
+                await self._write(batch)
+            except NoScriptError:
+                self._sha = ""
+                continue
+            except (*UNAVAILABLE, OutOfMemoryError, ReadOnlyError) as error:
+                self._metrics.failed_batches += 1
+                if self.available:
+                    log.warning(
+                        "redis_away", error=type(error).__name__, waiting=len(batch) + len(self._queue)
+                    )
+                self.available = False
+                if self._closing:
+                    self._drop([*batch, *self._queue], "shutdown_without_redis")
+                    self._queue.clear()
+                    return
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 1.0)
+                continue
+            except ResponseError as error:
+                self._metrics.failed_batches += 1
+                log.error("redis_refused", error=str(error).split(" ", 1)[0], captures=len(batch))  # noqa: TRY400
+                self._drop(batch, "redis_refused")
+                return
+            if not self.available:
+                log.info("redis_back")
+            self.available = True
+            return
+
+    async def _write(self, batch: list[_Item]) -> None:
+        if not self._sha:
+            self._sha = await self._redis.script_load(self._source)
+        keys: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+        arguments: list[list[bytes | int]] = [[] for _ in range(PARTITIONS)]
+        for _, pair, role, capture_id, attempt, record in batch:
+            number = partition_of(pair)
+            keys[number].append(self._halves[number] + pair)
+            arguments[number] += (role, capture_id, attempt, record)
+        used = [number for number in range(PARTITIONS) if keys[number]]
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in used:
+            every = self._fixed[number] + keys[number]
+            pipeline.evalsha(self._sha, len(every), *every, *self._head, *arguments[number])
+        answers = await pipeline.execute()
+        self._metrics.written_batches += 1
+        for answer in answers:
+            for result, count in zip(_RESULTS, answer, strict=False):
+                if count:
+                    self._metrics.kept[result] += count
+        refused = sum(answer[6] for answer in answers)
+        if refused:
+            self._metrics.kept["refused"] -= refused
+            # Which captures of a full partition were refused does not matter: none of it was kept.
+            full = {number for number, answer in zip(used, answers, strict=True) if answer[6]}
+            services = Counter(item[0] for item in batch if partition_of(item[1]) in full)
+            for service in services:
+                self._metrics.dropped[service, "backlog_full"] += min(refused, services[service])
+                refused -= min(refused, services[service])
+
+    def _drop(self, batch: list[_Item], reason: str) -> None:
+        for item in batch:
+            self._metrics.dropped[item[0], reason] += 1
+
+    async def _tell_losses(self) -> None:
+        """Bring the losses counted here to Redis, where a verdict sees them. Told late, never lost twice."""
+        fresh = self._metrics.dropped - self._losses_told
+        if not fresh:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        for (service, reason), count in fresh.items():
+            pipeline.hincrby(key("losses"), f"{service}\n{reason}", count)
+        try:
+            await pipeline.execute()
+        except UNAVAILABLE:
+            return
+        self._losses_told.update(fresh)

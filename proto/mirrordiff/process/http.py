@@ -1,0 +1,79 @@
+"""The HTTP side of a process: its application served in the process's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from mirrordiff.process.settings import Address
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to the process it is a part of."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class AddressInUse(Exception):
+    """Nothing can be served there, as a rule because something else already is."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(f"{address} cannot be listened on: is something else there?")
+
+
+@contextlib.asynccontextmanager
+async def serve(app: object, address: Address, *, grace: float = 2.0) -> AsyncIterator[None]:
+    """Serve an ASGI application while the block runs, then let requests finish for ``grace`` seconds.
+
+    Raises AddressInUse where the address is taken.
+    """
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=address.host,
+        port=address.port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=max(1, round(grace)),
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(), name=f"http {address}")
+    while not server.started:
+        if task.done():
+            raise AddressInUse(address)
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def health_app(registry: CollectorRegistry, ready: Callable[[], Awaitable[str]]) -> FastAPI:
+    """``/livez`` (this process answers), ``/readyz`` (it can do its work) and ``/metrics``.
+
+    ``ready`` returns what is missing, empty where nothing is.
+    """
+    app = FastAPI(title="mirrordiff", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/livez")
+    async def livez() -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        missing = await ready()
+        return Response(f"{missing or 'ok'}\n", status_code=503 if missing else 200, media_type="text/plain")
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app
