@@ -1,0 +1,56 @@
+"""Real servers for the tests: one Valkey a run, emptied for each test, and a check on what stays in it."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from mirrordiff.process.redis import Client, connect
+from mirrordiff.redis_keys import KEYS
+
+from differ.local import binaries
+from tests.waiting import eventually
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A server of the run's own, on a unix socket."""
+    with tempfile.TemporaryDirectory(prefix="mirrordiff-tests-") as folder:
+        socket = Path(folder) / "redis.sock"
+        options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
+        server = subprocess.Popen([binaries.redis_server(), *options], cwd=folder, stdout=subprocess.DEVNULL)
+        with server:
+            while not socket.exists():
+                assert server.poll() is None, "the Redis server did not start"
+            yield f"unix://{socket}"
+            server.terminate()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Client]:
+    """A client on an empty server. Every key that the test leaves must be one of the map's."""
+    client = connect(redis_url, name="tests")
+    await eventually(lambda: _answers(client), "Redis answers")
+    await client.flushall()
+    yield client
+    await assert_only_known_keys(client)
+    await client.aclose()
+
+
+async def _answers(client: Client) -> bool:
+    return bool(await client.ping())
+
+
+async def assert_only_known_keys(client: Client) -> None:
+    """Each key belongs to a family of the map, has its type, and expires where its family does."""
+    async for raw in client.scan_iter():
+        name = raw.decode()
+        families = [family for family in KEYS if family.pattern.fullmatch(name)]
+        assert families, f"{name} is in no row of the map of keys"
+        family = families[0]
+        assert (await client.type(raw)).decode() == family.type, name
+        if family.ttl is not None:
+            assert 0 < await client.ttl(raw) <= family.ttl, f"{name} outlives its family's TTL"

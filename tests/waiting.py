@@ -1,0 +1,23 @@
+"""Waiting in tests: for a condition, with a bound, never for a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+
+async def eventually(
+    condition: Callable[[], Awaitable[Value]], description: str, *, within: float = 20.0
+) -> Value:
+    """What ``condition`` returned once that was true; fails after ``within`` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while True:
+        value = await condition()
+        if value:
+            return value
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not within {within:g} s: {description}; last seen: {value!r}")
+        await asyncio.sleep(0.02)
