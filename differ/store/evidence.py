@@ -1,0 +1,179 @@
+"""Reading what has been counted and kept: services, sessions, tallies, diffs, losses, lag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from differ.core.tally import Tally
+from differ.store.records import KeptDiff, decode_diff
+from mirrordiff.process.redis import Client
+from mirrordiff.redis_keys import PARTITIONS, key, partition_key, session_key
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A mirrored service. ``id`` names it in URLs and keys, ``name`` is what it was captured as."""
+
+    id: str
+    name: str
+    last_seen_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The part of a session that one set of rules judged; ``id`` is the rules' digest."""
+
+    id: str
+    started_us: int
+    rules: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """All evidence about one candidate of one service. Times in microseconds since the Unix epoch.
+
+    ``primary_versions`` are all builds of v1 seen. ``epochs`` are in order of their start; the last
+    one is in force.
+    """
+
+    id: str
+    service_id: str
+    service: str
+    candidate: str
+    primary_versions: tuple[str, ...]
+    started_us: int
+    last_seen_us: int
+    epochs: tuple[Epoch, ...]
+
+    @property
+    def key(self) -> str:
+        return session_key(self.service_id, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What is captured and not yet judged: pairs on the ready streams, and the age of the oldest."""
+
+    pairs: int
+    oldest_age_s: float
+
+
+class Evidence:
+    """Reads. Nothing here writes, and nothing here decides."""
+
+    def __init__(self, redis: Client) -> None:
+        self._redis = redis
+
+    async def ping(self) -> None:
+        """Raises one of mirrordiff.process.redis.UNAVAILABLE where Redis does not answer."""
+        await self._redis.ping()
+
+    async def services(self) -> list[Service]:
+        """Every service, last seen first."""
+        rows = await self._redis.zrange(key("services"), 0, -1, desc=True, withscores=True)
+        return [_service(member, score) for member, score in rows]
+
+    async def sessions(self, service_id: str) -> list[Session]:
+        """The sessions of a service, last seen first; empty where there is no such service."""
+        members = await self._redis.zrange(key("sessions", service_id), 0, -1, desc=True)
+        found = [await self.session(service_id, member.decode()) for member in members]
+        return [session for session in found if session is not None]
+
+    async def session(self, service_id: str, session_id: str) -> Session | None:
+        """One session; None where there is none of that id."""
+        facts = await self._redis.hgetall(key("session", session_key(service_id, session_id)))
+        if not facts:
+            return None
+        text = {name.decode(): value.decode() for name, value in facts.items()}
+        epochs = [
+            Epoch(
+                name.removeprefix("epoch."), int(value.partition(" ")[0]), int(value.partition(" ")[2] or 0)
+            )
+            for name, value in text.items()
+            if name.startswith("epoch.")
+        ]
+        return Session(
+            id=session_id,
+            service_id=service_id,
+            service=text["service"],
+            candidate=text["candidate"],
+            primary_versions=tuple(
+                sorted(name.removeprefix("primary.") for name in text if name.startswith("primary."))
+            ),
+            started_us=int(text["started_us"]),
+            last_seen_us=int(text["last_seen_us"]),
+            epochs=tuple(sorted(epochs, key=lambda epoch: epoch.started_us)),
+        )
+
+    async def tally(self, session: Session, epoch: str) -> Tally:
+        """What one epoch of a session has counted, over all partitions."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in range(PARTITIONS):
+            pipeline.hgetall(partition_key("tally", number, session.key, epoch))
+        counts: dict[str, int] = {}
+        for answer in await pipeline.execute():
+            for name, value in answer.items():
+                text = name.decode()
+                counts[text] = counts.get(text, 0) + int(value)
+        return Tally.of(counts)
+
+    async def diff_ids(self, session: Session) -> dict[str, list[str]]:
+        """The kept diffs of each signature, newest first. An id sorts by time."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in range(PARTITIONS):
+            pipeline.hgetall(partition_key("examples", number, session.key))
+        found: dict[str, list[str]] = {}
+        for answer in await pipeline.execute():
+            for signature, ids in answer.items():
+                found.setdefault(signature.decode(), []).extend(ids.decode().split())
+        return {signature: sorted(ids, reverse=True) for signature, ids in found.items()}
+
+    async def diffs(self, session: Session, ids: list[str]) -> list[KeptDiff]:
+        """The kept diffs of these ids, in their order; those that have expired are left out."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for diff_id in ids:
+            pipeline.get(partition_key("diff", partition_of_diff(diff_id), session.key, diff_id))
+        return [decode_diff(raw) for raw in await pipeline.execute() if raw is not None]
+
+    async def losses(self, service: str) -> dict[str, int]:
+        """Captures of a service that were not kept, by reason. Those of no known service count for each."""
+        rows = await self._redis.hgetall(key("losses"))
+        found: dict[str, int] = {}
+        for name, count in rows.items():
+            owner, _, reason = name.decode().partition("\n")
+            if owner in {service, ""}:
+                found[reason] = found.get(reason, 0) + int(count)
+        return found
+
+    async def lag(self) -> Lag:
+        """How far judging is behind capturing, over all services."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in range(PARTITIONS):
+            pipeline.xlen(partition_key("ready", number))
+            pipeline.xrange(partition_key("ready", number), count=1)
+        pipeline.time()
+        answers = await pipeline.execute()
+        seconds, micros = answers.pop()
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        oldest = [int(entry[0][0].split(b"-")[0]) for entry in answers[1::2] if entry]
+        return Lag(sum(answers[0::2]), max(0.0, (now_ms - min(oldest, default=now_ms)) / 1000))
+
+    async def latched(self, session: Session, gate: str) -> dict[str, str]:
+        """What ``latch`` has kept of the first decision of a gate; empty before there is one."""
+        rows = await self._redis.hgetall(key("verdict", session.key))
+        prefix = f"{gate}."
+        return {
+            name.decode().removeprefix(prefix): value.decode()
+            for name, value in rows.items()
+            if name.decode().startswith(prefix)
+        }
+
+
+def _service(member: bytes, score: float) -> Service:
+    service_id, _, name = member.decode().partition("\n")
+    return Service(service_id, name or service_id, int(score))
+
+
+def partition_of_diff(diff_id: str) -> int:
+    """A diff's partition stands at the end of its id, in hexadecimal."""
+    return int(diff_id[-1], 16) % PARTITIONS
