@@ -9,15 +9,15 @@ import signal
 import sys
 
 import grpc
-from mirrordiff.process import http, logs
-from mirrordiff.process.redis import UNAVAILABLE, UnsuitableRedis, check_suitable, connect, redact_url
-from mirrordiff.process.settings import SettingsError, load
 
 from collector.metrics import Metrics
 from collector.redaction import Redaction
 from collector.server import LARGEST_MESSAGE, AccessLogHandler
 from collector.settings import CollectorSettings
 from collector.sink import Sink
+from mirrordiff.process import http, logs
+from mirrordiff.process.redis import UNAVAILABLE, UnsuitableRedis, check_suitable, connect, redact_url
+from mirrordiff.process.settings import SettingsError, load
 
 EXIT_USAGE = 3
 EXIT_UNREACHABLE = 4

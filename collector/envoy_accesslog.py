@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import DecodeError
+
+from collector.pairing import PAIR_HEADER, pair_key
+from collector.redaction import Redaction
 from mirrordiff.envoy.accesslog_pb2 import HttpAccessLogEntry, Node, ResponseFlags, StreamAccessLogsMessage
 from mirrordiff.v1.capture_pb2 import (
     END_ABORTED,
@@ -31,9 +34,6 @@ from mirrordiff.v1.capture_pb2 import (
     End,
     Role,
 )
-
-from collector.pairing import PAIR_HEADER, pair_key
-from collector.redaction import Redaction
 
 NAMESPACE: Final = b"mirrordiff"
 _VERSION_LINE: Final = b"1\r\n"

@@ -12,14 +12,14 @@ from typing import Final
 
 import grpc
 from google.protobuf.message import DecodeError
-from mirrordiff.envoy.accesslog_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
-from mirrordiff.process.logs import logger
-from mirrordiff.v1.capture_pb2 import End, Role
 
 from collector.envoy_accesslog import Source, Translator, Unusable, source_of
 from collector.metrics import Metrics
 from collector.redaction import Redaction
 from collector.sink import Sink
+from mirrordiff.envoy.accesslog_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
+from mirrordiff.process.logs import logger
+from mirrordiff.v1.capture_pb2 import End, Role
 
 METHOD: Final = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 

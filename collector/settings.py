@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from mirrordiff.process.settings import Address, Settings, parse_address
 from pydantic import BeforeValidator, Field
+
+from mirrordiff.process.settings import Address, Settings, parse_address
 
 ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
 

@@ -13,14 +13,14 @@ from collections import Counter
 from importlib.resources import files
 from typing import Final
 
-from mirrordiff.process.logs import logger
-from mirrordiff.process.redis import UNAVAILABLE, Client
-from mirrordiff.redis_keys import PARTITIONS, key, partition_key, partition_of
-from mirrordiff.v1.capture_pb2 import ROLE_CONTROL, ROLE_PRIMARY, ROLE_SHADOW, Capture
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from collector.metrics import Metrics
 from collector.settings import CollectorSettings
+from mirrordiff.process.logs import logger
+from mirrordiff.process.redis import UNAVAILABLE, Client
+from mirrordiff.redis_keys import PARTITIONS, key, partition_key, partition_of
+from mirrordiff.v1.capture_pb2 import ROLE_CONTROL, ROLE_PRIMARY, ROLE_SHADOW, Capture
 
 MOST_PER_BATCH: Final = 1000
 """Captures in one round trip: long enough to share its cost, short enough not to hold Redis up."""

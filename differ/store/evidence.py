@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from differ.core.tally import Tally
 from differ.store.records import KeptDiff, decode_diff
@@ -70,21 +71,23 @@ class Evidence:
 
     async def services(self) -> list[Service]:
         """Every service, last seen first."""
-        rows = await self._redis.zrange(key("services"), 0, -1, desc=True, withscores=True)
+        rows = cast(
+            "list[tuple[bytes, float]]",
+            await self._redis.zrange(key("services"), 0, -1, desc=True, withscores=True),
+        )
         return [_service(member, score) for member, score in rows]
 
     async def sessions(self, service_id: str) -> list[Session]:
         """The sessions of a service, last seen first; empty where there is no such service."""
-        members = await self._redis.zrange(key("sessions", service_id), 0, -1, desc=True)
+        members = cast("list[bytes]", await self._redis.zrange(key("sessions", service_id), 0, -1, desc=True))
         found = [await self.session(service_id, member.decode()) for member in members]
         return [session for session in found if session is not None]
 
     async def session(self, service_id: str, session_id: str) -> Session | None:
         """One session; None where there is none of that id."""
-        facts = await self._redis.hgetall(key("session", session_key(service_id, session_id)))
-        if not facts:
+        text = await self._hash(key("session", session_key(service_id, session_id)))
+        if not text:
             return None
-        text = {name.decode(): value.decode() for name, value in facts.items()}
         epochs = [
             Epoch(
                 name.removeprefix("epoch."), int(value.partition(" ")[0]), int(value.partition(" ")[2] or 0)
@@ -137,10 +140,9 @@ class Evidence:
 
     async def losses(self, service: str) -> dict[str, int]:
         """Captures of a service that were not kept, by reason. Those of no known service count for each."""
-        rows = await self._redis.hgetall(key("losses"))
         found: dict[str, int] = {}
-        for name, count in rows.items():
-            owner, _, reason = name.decode().partition("\n")
+        for name, count in (await self._hash(key("losses"))).items():
+            owner, _, reason = name.partition("\n")
             if owner in {service, ""}:
                 found[reason] = found.get(reason, 0) + int(count)
         return found
@@ -160,13 +162,13 @@ class Evidence:
 
     async def latched(self, session: Session, gate: str) -> dict[str, str]:
         """What ``latch`` has kept of the first decision of a gate; empty before there is one."""
-        rows = await self._redis.hgetall(key("verdict", session.key))
+        rows = await self._hash(key("verdict", session.key))
         prefix = f"{gate}."
-        return {
-            name.decode().removeprefix(prefix): value.decode()
-            for name, value in rows.items()
-            if name.decode().startswith(prefix)
-        }
+        return {name.removeprefix(prefix): rows[name] for name in rows if name.startswith(prefix)}
+
+    async def _hash(self, name: str) -> dict[str, str]:
+        rows = cast("dict[bytes, bytes]", await self._redis.hgetall(name))
+        return {field.decode(): value.decode() for field, value in rows.items()}
 
 
 def _service(member: bytes, score: float) -> Service:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import msgspec
+
 from differ.core.model import End, Finding, Headers, Response, Role
 from mirrordiff.v1.capture_pb2 import (
     END_ABORTED,
