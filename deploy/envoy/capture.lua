@@ -1,0 +1,1 @@
+../../differ/local/capture.lua
