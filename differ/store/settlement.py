@@ -1,0 +1,170 @@
+"""Counting what was judged, exactly once, and keeping examples of it.
+
+The tally moves in the script that acknowledges the entry, and only where the acknowledgement was
+still owed: a worker killed at any point loses nothing and counts nothing twice. Examples and the
+register of sessions are written beside it; written twice, they are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final, cast
+
+import msgspec
+from redis.exceptions import NoScriptError
+
+from differ.core.names import fold
+from differ.store.records import KeptDiff, encode_diff
+from mirrordiff.process.redis import Client
+from mirrordiff.redis_keys import BY_NAME, GROUP, key, partition_key, resource_id, session_key
+
+MOST_NAMES: Final = 20_000
+"""Distinct counters in one partition's tally of a session; further ones are counted under their fold."""
+
+_TALLY_TTL: Final = BY_NAME["tally"].ttl or 0
+_EXAMPLE_TTL: Final = BY_NAME["diff"].ttl or 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionId:
+    """The identity of a session, as captured. ``key`` is its part of a Redis key."""
+
+    service: str
+    candidate: str
+
+    @property
+    def key(self) -> str:
+        return session_key(resource_id(self.service), resource_id(self.candidate))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of one entry: what it adds to the tally of which session and epoch."""
+
+    partition: int
+    entry_id: bytes
+    session_key: str
+    epoch: str
+    counts: Mapping[str, int]
+
+
+class _Script:
+    def __init__(self, name: str) -> None:
+        self.source = files("differ.store").joinpath(f"lua/{name}.lua").read_text()
+        self.sha = ""
+
+
+class Settlement:
+    """Writes what a worker found. ``examples_wanted`` says where an example would still be new."""
+
+    def __init__(self, redis: Client) -> None:
+        self._redis = redis
+        self._settle = _Script("settle")
+        self._keep = _Script("keep")
+        self._sweep = _Script("sweep")
+        self._shown: set[tuple[int, str, str]] = set()
+
+    async def settle(self, judged: Sequence[Judged]) -> int:
+        """Acknowledge and count; returns how many entries were still owed. Safe to repeat."""
+        by_partition: dict[int, list[Judged]] = {}
+        for item in judged:
+            by_partition.setdefault(item.partition, []).append(item)
+        calls = [_settle_call(number, items) for number, items in by_partition.items()]
+        answers = await self._run(self._settle, calls)
+        return sum(len(answer) for answer in answers)
+
+    def examples_wanted(self, partition: int, session: str, signatures: Sequence[str]) -> bool:
+        """Whether one of these signatures has, to this process's knowledge, no example here yet."""
+        return any((partition, session, signature) not in self._shown for signature in signatures)
+
+    async def keep(self, partition: int, session: str, diff: KeptDiff, signatures: Sequence[str]) -> None:
+        """Keep a diff for those of its signatures that have no example in this partition."""
+        prefix = partition_key("diff", partition, session) + ":"
+        keys = [partition_key("examples", partition, session), prefix + diff.id]
+        await self._run(self._keep, [(keys, [diff.id, encode_diff(diff), _EXAMPLE_TTL, prefix, *signatures])])
+        self._shown.update((partition, session, signature) for signature in signatures)
+
+    def forget_examples(self) -> None:
+        """Ask Redis again which signatures have examples: those kept expire."""
+        self._shown.clear()
+
+    async def sweep(self, partition: int, remember_ms: int = 120_000) -> int:
+        """Hand on what has waited in vain in one partition; returns how many responses that were."""
+        most, alone = 500, 0
+        keys = [partition_key("due", partition), partition_key("ready", partition)]
+        while True:
+            answer = (await self._run(self._sweep, [(keys, [most, remember_ms])]))[0]
+            alone += answer[1]
+            if answer[0] < most:
+                return alone
+
+    async def register(
+        self, session: SessionId, *, now_us: int, primary_versions: Sequence[str], epoch: str, rules: int
+    ) -> None:
+        """Note that a session is alive, and what belongs to it. ``rules`` is how many judge it."""
+        service_id = resource_id(session.service)
+        session_hash = key("session", session.key)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zadd(key("services"), {f"{service_id}\n{session.service}": now_us}, gt=True)
+        pipeline.zadd(key("sessions", service_id), {resource_id(session.candidate): now_us}, gt=True)
+        pipeline.hsetnx(session_hash, "started_us", str(now_us))
+        pipeline.hsetnx(session_hash, f"epoch.{epoch}", f"{now_us} {rules}")
+        fields: dict[Any, Any] = {
+            "service": session.service,
+            "candidate": session.candidate,
+            "last_seen_us": str(now_us),
+        }
+        fields.update({f"primary.{version}": "1" for version in primary_versions})
+        pipeline.hset(session_hash, mapping=fields)
+        for name, family in (
+            (key("services"), "services"),
+            (key("sessions", service_id), "sessions"),
+            (session_hash, "session"),
+        ):
+            pipeline.expire(name, BY_NAME[family].ttl or 0)
+        await pipeline.execute()
+
+    async def latest_candidate(self, service: str) -> str | None:
+        """The candidate of a service that was seen last; None before there is one."""
+        service_id = resource_id(service)
+        newest = cast("list[bytes]", await self._redis.zrange(key("sessions", service_id), 0, 0, desc=True))
+        if not newest:
+            return None
+        candidate = await self._redis.hget(
+            key("session", session_key(service_id, newest[0].decode())), "candidate"
+        )
+        return candidate.decode() if isinstance(candidate, bytes) else None
+
+    async def _run(
+        self, script: _Script, calls: Sequence[tuple[list[str], list[str | bytes | int]]]
+    ) -> list[list[int]]:
+        """Call a script several times in one round trip, loading it where the server does not know it."""
+        while True:
+            if not script.sha:
+                script.sha = await self._redis.script_load(script.source)
+            pipeline = self._redis.pipeline(transaction=False)
+            for keys, arguments in calls:
+                pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
+            try:
+                return await pipeline.execute()
+            except NoScriptError:
+                script.sha = ""
+
+
+def _settle_call(partition: int, items: Sequence[Judged]) -> tuple[list[str], list[str | bytes | int]]:
+    tallies: dict[tuple[str, str], int] = {}
+    names: dict[str, int] = {}
+    entries: list[list[str | int]] = []
+    for item in items:
+        entry: list[str | int] = [item.entry_id.decode(), 0]
+        if item.counts:
+            entry[1] = tallies.setdefault((item.session_key, item.epoch), len(tallies) + 2)
+            for name, amount in item.counts.items():
+                entry += (names.setdefault(name, len(names) + 1), amount)
+        entries.append(entry)
+    folds = [folded if (folded := fold(name)) != name else "" for name in names]
+    keys = [partition_key("ready", partition)]
+    keys += [partition_key("tally", partition, session, epoch) for session, epoch in tallies]
+    return keys, [GROUP, MOST_NAMES, _TALLY_TTL, msgspec.msgpack.encode([list(names), folds, entries])]
