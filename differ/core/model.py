@@ -94,12 +94,13 @@ class Finding:
     """A difference and what it counts as.
 
     ``rule`` is the note of the rule that ignored it, or the evidence that made it noise; empty
-    for a regression.
+    for a regression. ``rule_id`` is that rule's id, empty where no rule had a part.
     """
 
     difference: Difference
     disposition: Disposition = Disposition.REGRESSION
     rule: str = ""
+    rule_id: str = ""
 
 
 class Result(StrEnum):
@@ -117,9 +118,10 @@ class Outcome:
     Holds always: DIFFERENT if and only if a finding is a regression; SKIPPED if and only if
     ``reason`` is set, and then the body was not compared (findings about status and headers may
     still be there, and where one of them is a regression the outcome is DIFFERENT and ``reason``
-    stays empty). Findings are in path order.
+    stays empty). Findings are in path order; ``omitted`` tells that there are more than were kept.
     """
 
     result: Result
     findings: tuple[Finding, ...] = ()
     reason: str = ""
+    omitted: bool = False

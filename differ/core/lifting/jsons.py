@@ -1,0 +1,86 @@
+"""JSON, exactly: every number by its value, every member seen, and nothing behind the value unnoticed.
+
+Two ways to the same answer. The fast one is msgspec's parser with Decimal for what is not an
+integer. It keeps the last of members with one name in silence, so its result is encoded again and
+the quotation marks are counted: none can be lost without a member being lost. Whatever it refuses,
+and whatever that count finds, goes the exact way: the standard library's parser, which also reads
+lone surrogates, ``NaN`` and a value with something behind it.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+
+from differ.core.lifting.lifted import MAX_DEPTH, TOO_DEEP, Lifted, Unreadable, too_deep
+from differ.core.values import Repeated, Token, Value
+
+_fast = msgspec.json.Decoder(float_hook=Decimal)
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+_OUT_OF_RANGE = Unreadable("a number with an exponent beyond what can be compared", bound=True)
+
+_MAX_DIGITS = 4000
+"""Digits of an integer that become an int; Python refuses 4,300, and Decimal has the same value."""
+
+
+def lift_json(data: bytes) -> Lifted | Unreadable:
+    """The JSON value that ``data`` (UTF-8) holds."""
+    try:
+        value = _fast.decode(data)
+        # An escaped quotation mark could make up for a lost one.
+        whole = b"\\u0022" not in data and data.count(b'"') == _encode(value).count(b'"')
+    except (ValueError, RecursionError, InvalidOperation):
+        # ValueError is the parent of msgspec's errors and of those about Unicode.
+        return lift_json_exactly(data)
+    if not whole:
+        return lift_json_exactly(data)
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and too_deep(value):
+        return TOO_DEEP
+    return Lifted(value, booleans=b"true" in data or b"false" in data)
+
+
+def lift_json_exactly(data: bytes) -> Lifted | Unreadable:
+    """As :func:`lift_json`, by the slow way alone."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        return Unreadable(f"not JSON: byte {error.start} is not UTF-8")
+    return lift_json_text(text)
+
+
+def lift_json_text(text: str) -> Lifted | Unreadable:
+    """The JSON value at the head of ``text``, and what stands behind it."""
+    start = len(text) - len(text.lstrip(" \t\r\n"))
+    try:
+        value, end = _exact.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        return Unreadable(f"not JSON: {error.msg} at character {error.pos}")
+    except RecursionError:
+        return TOO_DEEP
+    except InvalidOperation:
+        return _OUT_OF_RANGE
+    if too_deep(value):
+        return TOO_DEEP
+    return Lifted(value, trailing=text[end:].strip(" \t\r\n"))
+
+
+def _members(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        values: dict[str, list[Value]] = {}
+        for name, value in pairs:
+            values.setdefault(name, []).append(value)
+        members = {name: found[0] if len(found) == 1 else Repeated(found) for name, found in values.items()}
+    return members
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) <= _MAX_DIGITS else Decimal(text)
+
+
+_exact = json.JSONDecoder(
+    object_pairs_hook=_members, parse_float=Decimal, parse_int=_integer, parse_constant=Token
+)

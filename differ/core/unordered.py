@@ -1,0 +1,142 @@
+"""Pairing the elements of arrays whose order does not count."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from deepdiff import DeepDiff
+
+from differ.core.alignment import Pair, likeness
+from differ.core.values import Value, canonical
+
+MAX_DISTANCES: Final = 36
+"""Distances that DeepDiff measures for one array, at about 2 ms each. Where more would be needed, our
+own likeness pairs what is left."""
+
+MAX_LIKENESSES: Final = 10_000
+"""Likenesses measured for one array, about 50 ms. Where more would be needed, position pairs."""
+
+MAX_ELEMENT: Final = 2_000
+"""Characters of an element (in its canonical text) that DeepDiff is asked about; its time grows faster
+than its input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The pairs of two arrays; ``reordered`` where elements that belong together changed places."""
+
+    pairs: tuple[Pair, ...]
+    reordered: bool
+
+
+def pair_up(a: Sequence[Value], b: Sequence[Value], key: str | None) -> Pairing:
+    """Pairs every element with its equal, or the element of the same key; what is left over with its like.
+
+    Swapping the arguments swaps the pairs.
+    """
+    texts_a, texts_b = [canonical(item) for item in a], [canonical(item) for item in b]
+    if texts_a <= texts_b:
+        pairs = _pairs(a, b, texts_a, texts_b, key)
+    else:
+        pairs = [(i, j) for j, i in _pairs(b, a, texts_b, texts_a, key)]
+    return Pairing(tuple(pairs), _crossed(pairs))
+
+
+def _pairs(
+    a: Sequence[Value], b: Sequence[Value], texts_a: list[str], texts_b: list[str], key: str | None
+) -> list[Pair]:
+    left_a, left_b = list(range(len(a))), list(range(len(b)))
+    pairs: list[tuple[int, int]] = []
+    if key is not None:
+        pairs += _take(left_a, left_b, [_key(item, key) for item in a], [_key(item, key) for item in b])
+        # An element without the key, or with another's, is matched as in an array without a key.
+        keyless_a = [i for i in left_a if _key(a[i], key) is None]
+        keyless_b = [j for j in left_b if _key(b[j], key) is None]
+        matched = _take(keyless_a, keyless_b, texts_a, texts_b)
+        pairs += matched + _by_distance(a, b, keyless_a, keyless_b, texts_a, texts_b)
+        taken_a, taken_b = {i for i, _ in pairs}, {j for _, j in pairs}
+        left_a = [i for i in left_a if i not in taken_a]
+        left_b = [j for j in left_b if j not in taken_b]
+    else:
+        pairs += _take(left_a, left_b, texts_a, texts_b)
+        pairs += _by_distance(a, b, left_a, left_b, texts_a, texts_b)
+        taken_a, taken_b = {i for i, _ in pairs}, {j for _, j in pairs}
+        left_a = [i for i in left_a if i not in taken_a]
+        left_b = [j for j in left_b if j not in taken_b]
+    pairs.sort()
+    return [*pairs, *((i, None) for i in left_a), *((None, j) for j in left_b)]
+
+
+def _key(item: Value, name: str) -> str | None:
+    if not isinstance(item, dict) or name not in item:
+        return None
+    return canonical(item[name])
+
+
+def _take(
+    left_a: list[int], left_b: list[int], keys_a: Sequence[str | None], keys_b: Sequence[str | None]
+) -> list[tuple[int, int]]:
+    """The pairs of equal keys, first with first; what they use is removed from what is left."""
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for j in reversed(left_b):
+        key = keys_b[j]
+        if key is not None:
+            places[key].append(j)
+    pairs: list[tuple[int, int]] = []
+    for i in left_a:
+        key = keys_a[i]
+        if key is not None and places.get(key):
+            pairs.append((i, places[key].pop()))
+    taken_a, taken_b = {i for i, _ in pairs}, {j for _, j in pairs}
+    left_a[:] = [i for i in left_a if i not in taken_a]
+    left_b[:] = [j for j in left_b if j not in taken_b]
+    return pairs
+
+
+def _by_distance(
+    a: Sequence[Value],
+    b: Sequence[Value],
+    left_a: list[int],
+    left_b: list[int],
+    texts_a: list[str],
+    texts_b: list[str],
+) -> list[tuple[int, int]]:
+    """Greedily the nearest first."""
+    combinations = len(left_a) * len(left_b)
+    if combinations > MAX_LIKENESSES or combinations == 1:
+        return list(zip(left_a, left_b, strict=False))
+    measured = combinations <= MAX_DISTANCES and all(
+        len(text) <= MAX_ELEMENT for text in (*(texts_a[i] for i in left_a), *(texts_b[j] for j in left_b))
+    )
+    ranked = sorted(
+        (_distance(a[i], b[j]) if measured else 1 - likeness(a[i], b[j]), i, j)
+        for i in left_a
+        for j in left_b
+    )
+    pairs: list[tuple[int, int]] = []
+    taken_a: set[int] = set()
+    taken_b: set[int] = set()
+    for _, i, j in ranked:
+        if i not in taken_a and j not in taken_b:
+            taken_a.add(i)
+            taken_b.add(j)
+            pairs.append((i, j))
+    return pairs
+
+
+def _distance(a: Value, b: Value) -> float:
+    """DeepDiff's distance, 0 for equal and 1 for nothing in common."""
+    try:
+        found = DeepDiff(a, b, get_deep_distance=True).get("deep_distance", 0)
+    except RecursionError:
+        return 1.0
+    return float(found) if isinstance(found, int | float) else 1.0
+
+
+def _crossed(pairs: list[Pair]) -> bool:
+    places = sorted((i, j) for i, j in pairs if i is not None and j is not None)
+    return any(before[1] > after[1] for before, after in pairwise(places))

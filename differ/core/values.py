@@ -1,0 +1,264 @@
+"""Values that bodies are lifted into, what makes two of them equal, and how they are shown.
+
+A lifted value is a JSON value, numbers as exact ``int`` or ``Decimal``, with a few nodes for what
+JSON cannot say: :class:`Token`, :class:`Repeated`, :class:`Element`, :class:`Chunk`,
+:class:`Opaque`. Python's own ``==`` is not our equality, because to it ``True == 1``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+Value = object
+"""None, bool, int, Decimal, str, a list or a dict of values with string keys, or a node below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A number-like word that JSON has not (``NaN``, ``Infinity``); equal to the same word alone."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What an object has under one name that it gives several times, in order."""
+
+    values: list[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An XML or HTML element: its members, and the names of its children in document order.
+
+    Members are attributes (``@name``), texts (``#text``: a list, layout white space left out) and
+    the child elements of each name (a list of Elements).
+    """
+
+    members: dict[str, Value]
+    sequence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A length-delimited protobuf field without a schema: text, message or bytes, as both sides allow."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Bytes that nothing here can read: compared by length and digest."""
+
+    length: int
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> Opaque:
+        """The length and digest of ``data``."""
+        return cls(len(data), hashlib.sha256(data).hexdigest())
+
+
+TYPES: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "number",
+    Decimal: "number",
+    Token: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+    Repeated: "repeated member",
+    Element: "element",
+    Chunk: "bytes",
+    Opaque: "bytes",
+}
+"""The type that counts for ``kind: type``: an integer and a decimal are both numbers."""
+
+
+def same(a: Value, b: Value) -> bool:
+    """Whether two lifted values are equal: numbers by exact value, no boolean is ever a number."""
+    kind = type(a)
+    if kind is not type(b):
+        return TYPES[kind] == TYPES[type(b)] == "number" and a == b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return len(a) == len(b) and all(key in b and same(item, b[key]) for key, item in a.items())
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, Repeated) and isinstance(b, Repeated):
+        return same(a.values, b.values)
+    if isinstance(a, Element) and isinstance(b, Element):
+        return a.sequence == b.sequence and same(a.members, b.members)
+    return a == b
+
+
+def canonical(value: Value) -> str:
+    """A text that two values share if and only if :func:`same` holds; ordered, so that ties can be broken."""
+    parts: list[str] = []
+    _canonical(value, parts)
+    return "".join(parts)
+
+
+def _canonical(value: Value, parts: list[str]) -> None:  # noqa: C901, PLR0912  (one row a type)
+    match value:
+        case str():
+            parts.append(_quoted(value))
+        case None | True | False:
+            parts.append(repr(value))
+        case int() | Decimal():
+            parts.append(number_text(value))
+        case dict():
+            parts.append("{")
+            for key in sorted(value):
+                parts.append(_quoted(key))
+                _canonical(value[key], parts)
+            parts.append("}")
+        case list():
+            parts.append("[")
+            for item in value:
+                _canonical(item, parts)
+                parts.append(",")
+            parts.append("]")
+        case Token(text):
+            parts.append(f"#{text};")
+        case Repeated(values):
+            parts.append("&")
+            _canonical(values, parts)
+        case Element(members, sequence):
+            parts.append("<")
+            _canonical(members, parts)
+            _canonical(list(sequence), parts)
+        case Chunk(data):
+            parts.append(f"x{data.hex()};")
+        case Opaque(length, sha256):
+            parts.append(f"o{length}:{sha256};")
+        case _:
+            raise TypeError(f"{type(value).__name__} is not a lifted value")
+
+
+def _quoted(text: str) -> str:
+    # The length in front makes any text unambiguous without escaping.
+    return f'"{len(text)}:{text}'
+
+
+def number_text(number: int | Decimal) -> str:
+    """One spelling for all spellings of a number: ``100``, ``1e2`` and ``100.0`` give the same text."""
+    sign, digits, exponent = Decimal(number).as_tuple()
+    if not isinstance(exponent, int):
+        return f"n{number};"
+    text = "".join(map(str, digits)).lstrip("0")
+    kept = text.rstrip("0")
+    if not kept:
+        return "n0;"
+    return f"n{'-' if sign else ''}{kept}e{exponent + len(text) - len(kept)};"
+
+
+SHOWN_BYTES: Final = 1024
+"""How much JSON text of a value a difference keeps: enough to read, little enough for a page of them."""
+
+_PLAIN = msgspec.json.Encoder(decimal_format="number")
+
+
+def shown(value: Value) -> object:
+    """A JSON value that stands for ``value`` in a difference.
+
+    It is the value itself where its JSON text has at most SHOWN_BYTES bytes, and otherwise a string
+    with the head of it and its size. A Decimal is kept where no float has the same value.
+    """
+    plain = _plain(value, _Budget(SHOWN_BYTES))
+    text = _PLAIN.encode(plain)
+    if len(text) <= SHOWN_BYTES:
+        return plain
+    if isinstance(value, str) and isinstance(plain, str):
+        return f"{_head(plain.encode())}… ({len(value)} characters)"
+    return f"{_head(text)}… ({_size(value)})"
+
+
+def _head(text: bytes) -> str:
+    # The mark and the size behind it, and the escapes of a string within a string, need some room.
+    return text[: SHOWN_BYTES // 2].decode(errors="ignore")
+
+
+def _size(value: Value) -> str:
+    match value:
+        case list():
+            return f"{len(value)} elements"
+        case dict():
+            return f"{len(value)} members"
+        case _:
+            return "cut"
+
+
+class _Budget:
+    """How much more of a value is worth rendering: what is cut away anyway is not walked."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+def _plain(value: Value, budget: _Budget) -> object:  # noqa: C901, PLR0912  (one row a type)
+    budget.left -= 2
+    match value:
+        case str():
+            text = value if len(value) <= SHOWN_BYTES else value[: SHOWN_BYTES + 1]
+            budget.left -= len(text)
+            return text.encode(errors="backslashreplace").decode()
+        case None | bool():
+            return value
+        case int():
+            # Beyond this many digits Python refuses to print an int.
+            return value if value.bit_length() < 8 * SHOWN_BYTES else f"integer of {value.bit_length()} bits"
+        case Decimal():
+            number = float(value) if abs(value.adjusted()) < 300 else 0.0
+            return number if Decimal(repr(number)) == value else value
+        case dict():
+            members: dict[str, object] = {}
+            for key, item in value.items():
+                if budget.left < 0:
+                    break
+                members[str(_plain(key, budget))] = _plain(item, budget)
+            return members
+        case list() | tuple():
+            items: list[object] = []
+            for item in value:
+                if budget.left < 0:
+                    break
+                items.append(_plain(item, budget))
+            return items
+        case Token(text):
+            return text
+        case Repeated(values):
+            return _plain(values, budget)
+        case Element(members_):
+            return _plain(members_, budget)
+        case Chunk(data):
+            return _chunk(data, budget)
+        case Opaque(length, sha256):
+            return {"length": length, "sha256": sha256}
+        case _:
+            raise TypeError(f"{type(value).__name__} is not a lifted value")
+
+
+def _chunk(data: bytes, budget: _Budget) -> object:
+    text = printable(data)
+    if text is not None:
+        return _plain(text, budget)
+    if len(data) <= 32:
+        return {"hex": data.hex()}
+    return _plain(Opaque.of(data), budget)
+
+
+def printable(data: bytes) -> str | None:
+    """The text that ``data`` is, None unless it is UTF-8 without control characters."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if all(char >= " " or char in "\t\r\n" for char in text) and "\x7f" not in text else None
