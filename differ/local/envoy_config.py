@@ -44,9 +44,10 @@ COLLECTOR = "collector"
 _LUA = Path(__file__).with_name("capture.lua")
 _TYPES = "type.googleapis.com/envoy."
 
-# How long a mirrored request may be silent before it is given up and recorded as no response. The
-# primary has no limit: a client may keep an event stream open for as long as it likes.
-MIRROR_IDLE = "60s"
+# How long a mirrored request may be silent before it is given up and recorded as no response: shorter
+# than the collector lets the primary's answer wait for it. The primary itself has no limit, since a
+# client may keep an event stream open for as long as it likes.
+MIRROR_IDLE = "30s"
 
 # A mirrored upload is read by both services at once, and Envoy holds the client back when one of
 # them reads slowly. These windows let a shadow be this far behind before that happens.

@@ -43,6 +43,12 @@ class Upstream:
         return True
 
     @property
+    def is_loopback(self) -> bool:
+        if self.is_ip:
+            return ipaddress.ip_address(self.host).is_loopback
+        return self.host == "localhost" or self.host.endswith(".localhost")
+
+    @property
     def own_authority(self) -> str | None:
         """The Host header the service must see, or None where it may see the client's.
 
@@ -50,7 +56,7 @@ class Upstream:
         An IP address or localhost picks nothing, and there the client's own Host reaches both
         services, so that the links they build are the same.
         """
-        if not self.tls and (self.is_ip or self.host == "localhost" or self.host.endswith(".localhost")):
+        if not self.tls and (self.is_ip or self.is_loopback):
             return None
         default = DEFAULT_PORTS["https" if self.tls else "http"]
         return str(self.address) if self.port != default else str(self.address).rpartition(":")[0]

@@ -1,0 +1,226 @@
+"""From flags to a plan that can be started, or to every reason at once why it cannot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from differ.core.model import Role
+from differ.local import binaries
+from differ.local.envoy_config import system_ca_file
+from differ.local.ports import LOOPBACK, parse_listen, why_not_free
+from differ.local.upstreams import Upstream, parse_upstream
+from mirrordiff.process.settings import Address
+
+LISTEN_PORT = 8800
+API_PORT = 8600
+GRPC_PORT = 8601
+
+# More than one machine has use for.
+MOST_WORKERS = 64
+
+# A part of a log name, where parts are separated by "/", and of URLs of the API.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+Value = TypeVar("Value")
+
+
+class Problems(Exception):
+    """Nothing can be started; ``lines`` has each reason, with the flag that it is about."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be started, all of it found to be possible a moment ago.
+
+    ``redis_url`` is None where a Redis server is to be started with the rest; then ``redis_server``
+    is the program for it.
+    """
+
+    envoy: Path
+    redis_server: Path | None
+    redis_url: str | None
+    listen: Address
+    api_http: Address
+    api_grpc: Address
+    upstreams: Mapping[Role, Upstream]
+    versions: Mapping[Role, str]
+    service: str = "default"
+    workers: int = 1
+    rules: Path | None = None
+    policy: Path | None = None
+    unsafe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The command line as it was typed: text, so that every fault of it can be told at once."""
+
+    primary: str | None
+    shadow: str | None
+    control: str | None = None
+    listen: str = str(LISTEN_PORT)
+    api_port: str = str(API_PORT)
+    grpc_port: str = str(GRPC_PORT)
+    service: str = "default"
+    primary_version: str = "v1"
+    candidate: str = "v2"
+    redis: str | None = None
+    workers: str = "1"
+    rules: str | None = None
+    policy: str | None = None
+    unsafe: bool = False
+
+
+class _Reader:
+    """Reads flags one by one and remembers what is wrong with each."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def read(self, flag: str, parse: Callable[[str], Value], text: str | None) -> Value | None:
+        """The flag's value; None where it was not given or is wrong."""
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.lines.append(f"{flag} {error}")
+            return None
+
+    def find(self, find: Callable[[], Path]) -> Path | None:
+        """A program; None where it is missing."""
+        try:
+            return find()
+        except binaries.MissingBinaryError as error:
+            self.lines.append(str(error))
+            return None
+
+
+def check(flags: Flags) -> Plan:
+    """The plan that the flags ask for. Raises Problems with all that is in its way."""
+    reader = _Reader()
+    urls = {Role.PRIMARY: flags.primary, Role.SHADOW: flags.shadow, Role.CONTROL: flags.control}
+    reader.lines += [
+        f"--{role} is missing: write --{role} http://host:port"
+        for role in (Role.PRIMARY, Role.SHADOW)
+        if urls[role] is None
+    ]
+    read = {role: reader.read(f"--{role}", parse_upstream, url) for role, url in urls.items()}
+    upstreams = {role: upstream for role, upstream in read.items() if upstream is not None}
+    listen = reader.read("--listen", parse_listen, flags.listen)
+    api_http = reader.read("--api-port", _loopback_port, flags.api_port)
+    api_grpc = reader.read("--grpc-port", _loopback_port, flags.grpc_port)
+    places = {"--listen": listen, "--api-port": api_http, "--grpc-port": api_grpc}
+    reader.lines += _ports(places)
+    reader.lines += _loops(upstreams, places)
+    service = reader.read("--service", _name, flags.service)
+    primary_version = reader.read("--primary-version", _name, flags.primary_version)
+    candidate = reader.read("--candidate", _name, flags.candidate)
+    if any(upstream.tls for upstream in upstreams.values()) and system_ca_file() is None:
+        reader.lines.append(
+            "https needs the certificates that this system trusts, and there are none: set SSL_CERT_FILE"
+        )
+    workers = reader.read("--workers", _count, flags.workers)
+    redis_url = reader.read("--redis", _redis_url, flags.redis)
+    rules = reader.read("--rules", _file, flags.rules)
+    policy = reader.read("--policy", _file, flags.policy)
+    envoy = reader.find(binaries.envoy)
+    redis_server = reader.find(binaries.redis_server) if flags.redis is None else None
+    if reader.lines or not (
+        listen and api_http and api_grpc and service and primary_version and candidate and workers and envoy
+    ):
+        raise Problems(reader.lines)
+    return Plan(
+        envoy=envoy,
+        redis_server=redis_server,
+        redis_url=redis_url,
+        listen=listen,
+        api_http=api_http,
+        api_grpc=api_grpc,
+        upstreams=upstreams,
+        versions={Role.PRIMARY: primary_version, Role.SHADOW: candidate, Role.CONTROL: primary_version},
+        service=service,
+        workers=workers,
+        rules=rules,
+        policy=policy,
+        unsafe=flags.unsafe,
+    )
+
+
+def _ports(places: Mapping[str, Address | None]) -> list[str]:
+    lines: list[str] = []
+    seen: dict[int, str] = {}
+    for flag, address in places.items():
+        if address is None:
+            continue
+        if address.port in seen:
+            lines.append(f"{flag} has port {address.port}, which {seen[address.port]} has too")
+        elif (reason := why_not_free(address)) is not None:
+            lines.append(f"{flag}: {reason}")
+        seen.setdefault(address.port, flag)
+    return lines
+
+
+def _loops(upstreams: Mapping[Role, Upstream], places: Mapping[str, Address | None]) -> list[str]:
+    own = {address.port: flag for flag, address in places.items() if address is not None}
+    return [
+        f"--{role} points at this machine's port {upstream.port}, where {own[upstream.port]} will listen"
+        for role, upstream in upstreams.items()
+        if upstream.port in own and upstream.is_loopback
+    ]
+
+
+def _loopback_port(text: str) -> Address:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535):
+        raise ValueError("is not a port: write a number from 1 to 65535")
+    return Address(LOOPBACK, int(text))
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_WORKERS):
+        raise ValueError(f"is not a number from 1 to {MOST_WORKERS}")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            "is not a name: write 1 to 63 letters, digits, dots, hyphens and underscores, a letter or "
+            "digit first"
+        )
+    return text
+
+
+def _file(text: str) -> Path:
+    path = Path(text).absolute()
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {text}: {error.strerror}") from None
+    return path
+
+
+def _redis_url(url: str) -> str:
+    """Says what is wrong without showing the URL, which may have a password in it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL: write redis://host:port/0") from None
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("has a scheme that is none of redis, rediss, unix")
+    if parts.scheme == "unix" and not parts.path:
+        raise ValueError("has no path: write unix:///path/of/socket")
+    if parts.scheme != "unix" and not parts.hostname:
+        raise ValueError("has no host: write redis://host:port/0")
+    return url
