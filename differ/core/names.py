@@ -81,12 +81,6 @@ def signature_id(endpoint: str, field: str, kind_detail: str) -> str:
     return short_hash("signature", endpoint, field, kind_detail)
 
 
-@lru_cache(maxsize=4_096)
-def rule_id(note: str) -> str:
-    """The short id by which a rule's note is counted."""
-    return short_hash("rule", note)
-
-
 @lru_cache(maxsize=16_384)
 def field_id(field: str) -> str:
     """8 hexadecimal digits that stand for a field in a set of fields."""

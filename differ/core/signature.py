@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -52,6 +53,9 @@ def signature_of(pair: Pair, finding: Finding) -> Signature:
     return Signature(clean(pair.endpoint), field, difference.kind, detail)
 
 
+_CODE = re.compile(r"[0-9]{1,3}(?: with errors)?")
+
+
 @lru_cache(maxsize=16_384)
 def field_text(path: Path) -> str:
     """The field of a path as text, safe to be part of a counter's name."""
@@ -61,8 +65,8 @@ def field_text(path: Path) -> str:
 def codes(field: str, primary: Response, other: Response, difference: Difference) -> str:
     """The two codes of a difference in a status field, ``200→500`` or ``0→13``.
 
-    A status that differs in another way than by its HTTP code (errors beside a 200) shows its values
-    where they are short words, and ``?`` where they are not: no captured text gets into a name.
+    A status that differs in another way than by its HTTP code shows its values where they are codes
+    (``200→200 with errors``), and ``?`` where they are not: no captured text gets into a name.
     """
     if field == "status" and primary.status != other.status:
         return status_detail(primary.status, other.status)
@@ -70,5 +74,4 @@ def codes(field: str, primary: Response, other: Response, difference: Difference
 
 
 def _word(value: object) -> str:
-    text = str(value) if isinstance(value, (int, str)) else "?"
-    return text if len(text) <= 8 and text.isascii() and text.isalnum() else "?"
+    return str(value) if isinstance(value, (int, str)) and _CODE.fullmatch(str(value)) else "?"

@@ -45,7 +45,9 @@ def category(value: object) -> str:
         return _text_shape(value) + _DIGITS[crc32(value.encode("utf-8", "surrogatepass")) >> 28]
     if value is None:
         return "n0"
-    return _shape(value) + _DIGITS[crc32(repr(value).encode("utf-8", "surrogatepass")) >> 28]
+    # Python refuses to print very long integers in decimal.
+    text = hex(value) if isinstance(value, int) else repr(value)
+    return _shape(value) + _DIGITS[crc32(text.encode("utf-8", "surrogatepass")) >> 28]
 
 
 def _shape(value: object) -> str:

@@ -29,7 +29,9 @@ def finding(
     disposition: Disposition = Disposition.REGRESSION,
     rule: str = "",
 ) -> Finding:
-    return Finding(Difference(path, kind, primary, shadow), disposition, rule)
+    """A finding; an ignored one has its rule's note for its id."""
+    ignored = disposition is Disposition.IGNORED
+    return Finding(Difference(path, kind, primary, shadow), disposition, rule, rule if ignored else "")
 
 
 def outcome(*findings: Finding) -> Outcome:

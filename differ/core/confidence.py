@@ -1,0 +1,125 @@
+"""Bounds on a rate that hold at every look.
+
+A gate is polled, so bounds for one fixed sample size would be peeked at until they fail. These are
+time-uniform: with probability at least 1 − alpha the true rate is inside at *all* sample sizes at once.
+They invert a beta-binomial mixture martingale (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021,
+"Time-uniform, nonparametric, nonasymptotic confidence sequences"): for k of n, the rate p is inside
+while
+
+    ln B(a + k, b + n − k) − ln B(a, b) − k ln p − (n − k) ln (1 − p)  <  ln (1 / alpha)
+
+which by Ville's inequality leaves the true rate outside with probability at most alpha, ever. The prior
+Beta(a, b) moves where the bounds are tightest, never whether they hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import inf, lgamma, log, sqrt
+from typing import Final
+
+from differ.core.rate import Interval, Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Where the mixture puts its weight: Beta(a, b)."""
+
+    a: float
+    b: float
+
+
+ANY: Final = Prior(0.5, 0.5)
+"""For rates of any size, such as that of a noisy field."""
+
+
+def rare(tolerance: float) -> Prior:
+    """For rates around a small tolerance: zero mismatches decide soonest."""
+    return Prior(0.5, 0.5 / tolerance)
+
+
+EVERYTHING: Final = Interval(0.0, 1.0)
+
+
+def log_evidence(k: int, n: int, p: float, prior: Prior = ANY) -> float:
+    """ln of the evidence against the true rate being p, after k of n; infinite where p is impossible."""
+    return _log_mixture(k, n, prior) - _log_likelihood(k, n - k, p)
+
+
+@lru_cache(maxsize=65_536)
+def bounds(k: int, n: int, alpha: float, prior: Prior = ANY) -> Interval:
+    """The rates that k of n leave possible, at every look, with confidence 1 − alpha; all of them of nothing.
+
+    Rounded outwards, to about 1e-12 of the rate.
+    """
+    if not 0 <= k <= n:
+        raise ValueError("k of n needs 0 <= k <= n")
+    if not n:
+        return EVERYTHING
+    # Inside: log likelihood above this.
+    floor = _log_mixture(k, n, prior) - log(1 / alpha)
+    lower = _root(k, n - k, k / n, 0.0, floor) if k else 0.0
+    upper = _root(k, n - k, k / n, 1.0, floor) if k < n else 1.0
+    return Interval(lower, upper)
+
+
+def _root(k: int, misses: int, inside: float, outside: float, floor: float) -> float:
+    for _ in range(42):
+        middle = (inside + outside) / 2
+        if _log_likelihood(k, misses, middle) <= floor:
+            outside = middle
+        else:
+            inside = middle
+    return outside
+
+
+def _log_likelihood(k: int, misses: int, p: float) -> float:
+    if (k and p <= 0) or (misses and p >= 1):
+        return -inf
+    return (k * log(p) if k else 0.0) + (misses * log(1 - p) if misses else 0.0)
+
+
+def _log_mixture(k: int, n: int, prior: Prior) -> float:
+    a, b = prior.a, prior.b
+    return _log_beta(a + k, b + n - k) - _log_beta(a, b)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+_FIRST: Final = 16
+
+
+def level(alpha: float, tests: int) -> float:
+    """The level for each of so many tests, so that all of them together err with at most alpha.
+
+    Bonferroni's, for a number of tests that grows while we look: the first 16 share half of alpha, the
+    next doubling a quarter, and so on. Whatever number is reached, the sum stays under alpha. Falls
+    with the number of tests.
+    """
+    stage = max(0, (max(tests, 1) - 1).bit_length() - 4)
+    return alpha / float((2 << stage) * _FIRST * (1 << stage))
+
+
+def difference(shadow: Rate, noise: Rate | None, alpha: float, prior: Prior = ANY) -> Interval:
+    """By how much the shadow's rate exceeds the noise, at every look, with confidence 1 − alpha.
+
+    Without a noise arm the noise is taken for zero. With one, alpha is split between the two arms, and
+    no independence between them is needed.
+    """
+    if noise is None:
+        return bounds(shadow.count, shadow.total, alpha, prior)
+    over = bounds(shadow.count, shadow.total, alpha / 2, prior)
+    under = bounds(noise.count, noise.total, alpha / 2, prior)
+    return Interval(over.lower - under.upper, over.upper - under.lower)
+
+
+def wilson(k: int, n: int, z: float = 1.96) -> Interval:
+    """Wilson's score interval, for description alone: it holds for one look, and no decision uses it."""
+    if not n:
+        return EVERYTHING
+    centre = (k + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * sqrt(k * (n - k) / n + z * z / 4)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
