@@ -131,8 +131,9 @@ class Translator:
         if pair is None:
             raise Unusable("no_request_id")
         head, trailers, body, body_size = _response_in(log)
+        body_size = max(body_size, len(body))
         end, detail = _ending(log, self._source.role, captured=head is not None)
-        if end == END_COMPLETE and (body_size > len(body) or len(body) > self._body_cap):
+        if end == END_COMPLETE and body_size > min(len(body), self._body_cap):
             end, detail, body = END_TRUNCATED, "over the body cap", body[: self._body_cap]
         start, took = common.start_time, common.time_to_last_upstream_rx_byte
         if not (took.seconds or took.nanos):
@@ -155,7 +156,7 @@ class Translator:
             end_detail=detail,
             started_us=start.seconds * 1_000_000 + start.nanos // 1000,
             duration_us=took.seconds * 1_000_000 + took.nanos // 1000,
-            body_size=max(body_size, len(body)),
+            body_size=body_size,
             attempt=attempt,
         )
         return Keyed(pair, capture)

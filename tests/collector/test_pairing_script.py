@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import permutations
+from typing import Any
 
 import pytest
-from mirrordiff.process.redis import Client
+
 from mirrordiff.redis_keys import partition_key
 
 RESULTS = ("waiting", "paired", "duplicate", "superseded", "control", "late", "refused")
@@ -17,7 +18,7 @@ RESULTS = ("waiting", "paired", "duplicate", "superseded", "control", "late", "r
 class Partition:
     """One partition driven by hand. A capture is named by its role, a number and its attempt: ``p1.2``."""
 
-    redis: Client
+    redis: Any
     wait_ms: int = 60_000
     limit: int = 1000
 
@@ -47,7 +48,7 @@ class Partition:
 
 
 @pytest.fixture
-def partition(redis: Client) -> Partition:
+def partition(redis: Any) -> Partition:
     return Partition(redis)
 
 

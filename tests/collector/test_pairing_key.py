@@ -1,0 +1,51 @@
+"""The key: equal on both sides of one request, different for two requests, and it tells nothing."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.pairing import canonical, pair_key
+
+UUID = b"6e7ae35c-7d0e-4ff9-b0fb-a37ba1fdf2d2"
+
+
+@given(st.sampled_from(b"0123456789abcdef"), st.sampled_from(b"0123456789abcdef"))
+def test_trace_sampling_does_not_part_two_sides(one: int, other: int) -> None:
+    ids = [UUID[:14] + bytes([digit]) + UUID[15:] for digit in (one, other)]
+    assert pair_key(b"s", b"", ids[0], b"GET", b"/") == pair_key(b"s", b"", ids[1], b"GET", b"/")
+
+
+def test_an_id_that_is_no_uuid_is_left_as_it_is() -> None:
+    for request_id in (b"", b"42", b"not-a-uuid-but-exactly-36-characters", UUID[:-1]):
+        assert canonical(request_id) == request_id
+
+
+PARTS = st.tuples(*[st.binary(max_size=4)] * 5)
+Parts = tuple[bytes, bytes, bytes, bytes, bytes]
+
+
+@given(PARTS, PARTS)
+def test_whatever_differs_in_the_request_parts_the_keys(one: Parts, other: Parts) -> None:
+    keys = [
+        pair_key(service, b"", b"id" + request_id, method, path, body_hash)
+        for service, request_id, method, path, body_hash in (one, other)
+    ]
+    assert (keys[0] == keys[1]) == (one == other)
+
+
+def test_the_pair_header_wins_over_everything_else() -> None:
+    assert pair_key(b"s", b"u1", b"a", b"GET", b"/1") == pair_key(b"s", b"u1", b"b", b"POST", b"/2")
+    assert pair_key(b"s", b"u1", b"a", b"GET", b"/1") != pair_key(b"s", b"u2", b"a", b"GET", b"/1")
+    assert pair_key(b"s", b"u1", b"a", b"GET", b"/1") != pair_key(b"t", b"u1", b"a", b"GET", b"/1")
+
+
+def test_without_any_id_there_is_no_key() -> None:
+    assert pair_key(b"s", b"", b"", b"GET", b"/") is None
+
+
+def test_nothing_captured_can_be_read_in_a_key() -> None:
+    key = pair_key(b"orders", b"", UUID, b"GET", b"/customers/jane.doe@example.org")
+    assert key is not None
+    assert key.isalnum()
+    assert len(key) == 33
