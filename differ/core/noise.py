@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from math import isfinite
 from typing import Final
 
 from differ.core.model import Disposition, End, Finding, Kind, Outcome, Response, Result, Role
@@ -151,13 +150,10 @@ def _moment(value: object) -> _Moment | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float, Decimal)):
-        # The range first: the text of a number can be megabytes.
-        plausible = isfinite(value) and 10**9 <= value < 10**19
-        return (
-            _epoch(f"{value:f}" if isinstance(value, Decimal) else repr(value), "number")
-            if plausible
-            else None
-        )
+        # The range first: the text of a number can be megabytes, and a Decimal NaN raises when compared.
+        if (isinstance(value, Decimal) and value.is_nan()) or not 10**9 <= value < 10**19:
+            return None
+        return _epoch(f"{value:f}" if isinstance(value, Decimal) else repr(value), "number")
     if not isinstance(value, str) or not 10 <= len(value) <= 40:
         return None
     found = _ISO.fullmatch(value)
