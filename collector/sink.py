@@ -19,7 +19,7 @@ from collector.metrics import Metrics
 from collector.settings import CollectorSettings
 from mirrordiff.process.logs import logger
 from mirrordiff.process.redis import UNAVAILABLE, Client
-from mirrordiff.redis_keys import PARTITIONS, key, partition_key, partition_of
+from mirrordiff.redis_keys import BY_NAME, PARTITIONS, key, partition_key, partition_of
 from mirrordiff.v1.capture_pb2 import ROLE_CONTROL, ROLE_PRIMARY, ROLE_SHADOW, Capture
 
 MOST_PER_BATCH: Final = 1000
@@ -170,6 +170,7 @@ class Sink:
         pipeline = self._redis.pipeline(transaction=False)
         for (service, reason), count in fresh.items():
             pipeline.hincrby(key("losses"), f"{service}\n{reason}", count)
+        pipeline.expire(key("losses"), BY_NAME["losses"].ttl or 0)
         try:
             await pipeline.execute()
         except UNAVAILABLE:

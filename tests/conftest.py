@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,24 +9,20 @@ from typing import Any
 
 import pytest
 
-from differ.local import binaries
 from mirrordiff.process.redis import connect
 from mirrordiff.redis_keys import KEYS
+from tests.servers import RedisServer
 from tests.waiting import eventually
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A server of the run's own, on a unix socket."""
-    with tempfile.TemporaryDirectory(prefix="mirrordiff-tests-") as folder:
-        socket = Path(folder) / "redis.sock"
-        options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
-        server = subprocess.Popen([binaries.redis_server(), *options], cwd=folder, stdout=subprocess.DEVNULL)
-        with server:
-            while not socket.exists():
-                assert server.poll() is None, "the Redis server did not start"
-            yield f"unix://{socket}"
-            server.terminate()
+    with (
+        tempfile.TemporaryDirectory(prefix="mirrordiff-tests-") as folder,
+        RedisServer(Path(folder)) as server,
+    ):
+        yield server.url
 
 
 @pytest.fixture
@@ -36,9 +31,11 @@ async def redis(redis_url: str) -> AsyncIterator[Any]:
     client = connect(redis_url, name="tests")
     await eventually(lambda: _answers(client), "Redis answers")
     await client.flushall()
-    yield client
-    await assert_only_known_keys(client)
-    await client.aclose()
+    try:
+        yield client
+        await assert_only_known_keys(client)
+    finally:
+        await client.aclose()
 
 
 async def _answers(client: Any) -> bool:
