@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from differ.core.findings import Collector, Enough
-from differ.core.lifting.bodies import decoded, family_of, lift
+from differ.core.findings import Collector
+from differ.core.lifting.bodies import Reading, decoded, family_of, lift
+from differ.core.lifting.graphql import has_errors
 from differ.core.lifting.lifted import Family, Lifted, Unreadable
 from differ.core.lifting.media import Media, parse_media
 from differ.core.lifting.protobuf import Schemas
@@ -16,20 +18,19 @@ from differ.core.walk import Walk
 
 _NO_MEDIA: Final = Media("")
 
+WITH_ERRORS: Final = "200 with errors"
+"""The status of a GraphQL answer that reports errors beside a 200."""
+
 TRAILING: Final = Path(Part.BODY, "", ("#trailing",))
 """What stands behind a JSON value and does not belong to it."""
 
 
 def compare_bodies(
-    primary: Response,
-    shadow: Response,
-    found: Collector,
-    endpoint: str,
-    schemas: Schemas | None,  # noqa: ARG001
+    primary: Response, shadow: Response, found: Collector, endpoint: str, schemas: Schemas | None
 ) -> str:
     """Adds what differs in the bodies; gives the reason why they could not be compared, or nothing."""
-    encoding_p, media_p = _described(primary.headers)
-    encoding_s, media_s = _described(shadow.headers)
+    encoding_p, reading_p = _described(primary.headers)
+    encoding_s, reading_s = _described(shadow.headers)
     if primary.body == shadow.body and encoding_p == encoding_s:
         return ""
     body_p, body_s = decoded(primary.body, encoding_p), decoded(shadow.body, encoding_s)
@@ -44,65 +45,93 @@ def compare_bodies(
         else:
             found.add_in_body((), Kind.MISSING, _bytes(body_p), None)
         return ""
-    try:
-        return _compare(body_p, media_p, body_s, media_s, found)
-    except Enough:
-        return ""
-    except RecursionError:
-        # Only where the caller has used up most of the stack: MAX_DEPTH leaves room otherwise.
-        return "nested too deeply for the stack that was left"
+    if schemas is not None:
+        message = schemas.response_type(endpoint)
+        reading_p, reading_s = replace(reading_p, message=message), replace(reading_s, message=message)
+    lifted_p, lifted_s = _lift_both(body_p, reading_p, body_s, reading_s)
+    if isinstance(lifted_p, Unreadable) or isinstance(lifted_s, Unreadable):
+        reason = _reasons(*(it for it in (lifted_p, lifted_s)), bounds=True)
+        if not reason:
+            # One side keeps the promise of its content-type and the other does not.
+            found.add_in_body((), Kind.TYPE, _bytes(body_p), _bytes(body_s))
+        return reason
+    if primary.status == shadow.status == 200:
+        _compare_errors(lifted_p.value, lifted_s.value, found)
+    return _compare_lifted(lifted_p, lifted_s, found)
 
 
-def _described(headers: Headers) -> tuple[str, Media]:
-    """The content-encoding and the content-type."""
-    encoding = ""
+def _described(headers: Headers) -> tuple[str, Reading]:
+    """The content-encoding, and how to read what is in it."""
+    encoding = grpc_encoding = ""
     media = _NO_MEDIA
     for name, value in headers:
         if name == "content-encoding":
             encoding = f"{encoding},{value}" if encoding else value
         elif name == "content-type" and media is _NO_MEDIA:
             media = parse_media(value)
-    return encoding, media
+        elif name == "grpc-encoding":
+            grpc_encoding = value
+    return encoding, Reading(media, grpc_encoding)
 
 
-def _reasons(primary: object, shadow: object) -> str:
+def _reasons(primary: object, shadow: object, *, bounds: bool = False) -> str:
+    """Why bodies could not be compared; with ``bounds``, only what is not the body's own fault."""
     sides = (("primary", primary), ("shadow", shadow))
-    return "; ".join(f"{side} body: {it.reason}" for side, it in sides if isinstance(it, Unreadable))
+    return "; ".join(
+        f"{side} body: {it.reason}"
+        for side, it in sides
+        if isinstance(it, Unreadable) and (it.bound or not bounds)
+    )
 
 
-def _compare(body_p: bytes, media_p: Media, body_s: bytes, media_s: Media, found: Collector) -> str:
-    family_p, family_s = family_of(media_p, body_p), family_of(media_s, body_s)
-    lifted_p, lifted_s = lift(family_p, body_p, media_p), lift(family_s, body_s, media_s)
-    for lifted in (lifted_p, lifted_s):
-        if isinstance(lifted, Unreadable) and lifted.bound:
-            return _reasons(lifted_p, lifted_s)
+def _lift_both(
+    body_p: bytes, reading_p: Reading, body_s: bytes, reading_s: Reading
+) -> tuple[Lifted | Unreadable, Lifted | Unreadable]:
+    """Both bodies in one family: their own, else the first of JSON, text and bytes that both are."""
+    family_p, family_s = family_of(reading_p.media, body_p), family_of(reading_s.media, body_s)
+    lifted_p, lifted_s = lift(family_p, body_p, reading_p), lift(family_s, body_s, reading_s)
+    if _reasons(lifted_p, lifted_s, bounds=True):
+        return lifted_p, lifted_s
     if family_p is not family_s:
         # A content-type that lies, or is new: the header says so. What both are is still compared.
-        lifted_p, lifted_s = lift(Family.JSON, body_p, media_p), lift(Family.JSON, body_s, media_s)
-        if not isinstance(lifted_p, Lifted) or not isinstance(lifted_s, Lifted):
-            found.add_in_body((), Kind.TYPE, _bytes(body_p), _bytes(body_s))
-            return ""
+        lifted_p, lifted_s = lift(Family.JSON, body_p, reading_p), lift(Family.JSON, body_s, reading_s)
+        if isinstance(lifted_p, Unreadable) or isinstance(lifted_s, Unreadable):
+            return _OTHER_FAMILY, _OTHER_FAMILY
+        return lifted_p, lifted_s
     for family in (Family.TEXT, Family.OPAQUE):
         if isinstance(lifted_p, Unreadable) and isinstance(lifted_s, Unreadable):
-            lifted_p, lifted_s = lift(family, body_p, media_p), lift(family, body_s, media_s)
-    if isinstance(lifted_p, Unreadable) or isinstance(lifted_s, Unreadable):
-        # One side keeps the promise of its content-type and the other does not.
-        found.add_in_body((), Kind.TYPE, _bytes(body_p), _bytes(body_s))
-        return ""
-    _compare_lifted(lifted_p, lifted_s, found)
-    return ""
+            lifted_p, lifted_s = lift(family, body_p, reading_p), lift(family, body_s, reading_s)
+    return lifted_p, lifted_s
 
 
-def _compare_lifted(primary: Lifted, shadow: Lifted, found: Collector) -> None:
+_OTHER_FAMILY: Final = Unreadable("of another family than the other side's body")
+
+
+def _compare_errors(primary: Value, shadow: Value, found: Collector) -> None:
+    """GraphQL says 200 whatever happened: errors beside it count as a status."""
+    failed_p, failed_s = has_errors(primary), has_errors(shadow)
+    if failed_p is None or failed_s is None or failed_p == failed_s:
+        return
+    texts = {True: WITH_ERRORS, False: 200}
+    found.add(Path(Part.STATUS), Kind.VALUE, texts[failed_p], texts[failed_s])
+
+
+def _compare_lifted(primary: Lifted, shadow: Lifted, found: Collector) -> str:
     exact = not (primary.booleans or shadow.booleans)
-    Walk(found.add_in_body, exact=exact, ordering=found.ordering).compare(primary.value, shadow.value)
-    if primary.trailing != shadow.trailing:
-        if not shadow.trailing:
-            found.add(TRAILING, Kind.MISSING, primary.trailing, None)
-        elif not primary.trailing:
-            found.add(TRAILING, Kind.EXTRA, None, shadow.trailing)
-        else:
-            found.add(TRAILING, Kind.VALUE, primary.trailing, shadow.trailing)
+    walk = Walk(found.add_in_body, exact=exact, ordering=found.ordering)
+    try:
+        walk.compare(primary.value, shadow.value)
+        if primary.trailing != shadow.trailing:
+            if not shadow.trailing:
+                found.add(TRAILING, Kind.MISSING, primary.trailing, None)
+            elif not primary.trailing:
+                found.add(TRAILING, Kind.EXTRA, None, shadow.trailing)
+            else:
+                found.add(TRAILING, Kind.VALUE, primary.trailing, shadow.trailing)
+    except RecursionError:
+        # Only where the caller has used up most of the stack: the bounds on depth leave room otherwise.
+        return "nested too deeply for the stack that was left"
+    return ""
 
 
 def _bytes(body: bytes) -> Value:

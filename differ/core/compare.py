@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from differ.core.body import compare_bodies
-from differ.core.findings import Collector
+from differ.core.findings import Collector, Enough
 from differ.core.headers import compare_headers
 from differ.core.lifting.protobuf import Schemas
 from differ.core.model import End, Headers, Kind, Outcome, Response, Result
@@ -62,17 +62,28 @@ def compare(
     ):
         return _SAME
     found = Collector(rules.scoped(where.service, where.endpoint, primary.status))
+    try:
+        reason = _collect(primary, shadow, found, where.endpoint, schemas)
+    except Enough:
+        reason = ""
+    return found.outcome(reason)
+
+
+def _collect(
+    primary: Response, shadow: Response, found: Collector, endpoint: str, schemas: Schemas | None
+) -> str:
+    """Finds what differs; gives the reason why the body was not compared, or nothing."""
     if shadow.end is End.NO_RESPONSE:
         found.add(STATUS, Kind.MISSING, primary.status, None)
-        return found.outcome()
+        return ""
     if primary.status != shadow.status:
         found.add(STATUS, Kind.VALUE, primary.status, shadow.status)
     if End.NOT_CAPTURED in (primary.end, shadow.end):
-        return found.outcome(_uncompared(primary, shadow))
+        return _uncompared(primary, shadow)
     _compare_headers(primary, shadow, found)
     if _complete(primary, shadow):
-        return found.outcome(compare_bodies(primary, shadow, found, where.endpoint, schemas))
-    return found.outcome(_uncompared(primary, shadow))
+        return compare_bodies(primary, shadow, found, endpoint, schemas)
+    return _uncompared(primary, shadow)
 
 
 def _incomparable(primary: Response, shadow: Response) -> str:

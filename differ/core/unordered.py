@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from deepdiff import DeepDiff
-
 from differ.core.alignment import Pair, likeness
 from differ.core.values import Value, canonical
 
@@ -130,6 +128,8 @@ def _by_distance(
 
 def _distance(a: Value, b: Value) -> float:
     """DeepDiff's distance, 0 for equal and 1 for nothing in common."""
+    from deepdiff import DeepDiff  # takes 0.2 s to import, and most pairs need none of it
+
     try:
         found = DeepDiff(a, b, get_deep_distance=True).get("deep_distance", 0)
     except RecursionError:

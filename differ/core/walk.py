@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from differ.core.alignment import align
+from differ.core.lifting.protobuf import MAX_DEPTH, joint
 from differ.core.model import Kind
 from differ.core.paths import Step
 from differ.core.unordered import pair_up
@@ -149,9 +150,8 @@ class Walk:
     def _chunks(self, a: Chunk, b: Chunk, steps: Steps) -> None:
         if a.data == b.data:
             return
-        from differ.core.lifting.protobuf import joint  # the lifters build on values, and not on the walk
-
-        left, right = joint(a.data, b.data)
+        # Each message adds its field's number and a position to the place.
+        left, right = (a, b) if len(steps) > 2 * MAX_DEPTH else joint(a.data, b.data)
         if isinstance(left, Chunk):
             self._emit(steps, Kind.VALUE, left, right)
         else:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+from google.protobuf.descriptor import Descriptor
+
 from differ.core.lifting import encodings
+from differ.core.lifting.forms import lift_form
+from differ.core.lifting.grpc import lift_grpc
 from differ.core.lifting.jsons import lift_json, lift_json_text
 from differ.core.lifting.lifted import MAX_BYTES, TOO_LARGE, Family, Lifted, Unreadable
+from differ.core.lifting.markup import lift_html, lift_xml
 from differ.core.lifting.media import Media, to_text
+from differ.core.lifting.sequences import lift_events, lift_ndjson
 from differ.core.values import Opaque
 
 
@@ -30,32 +37,44 @@ def family_of(media: Media, body: bytes) -> Family:
     return Family.TEXT if to_text(body, media.charset) is not None else Family.OPAQUE
 
 
-def lift(family: Family, body: bytes, media: Media) -> Lifted | Unreadable:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the headers say about how a body is to be read; ``message`` is its type where it is gRPC."""
+
+    media: Media
+    grpc_encoding: str = ""
+    message: Descriptor | None = None
+
+
+def lift(family: Family, body: bytes, reading: Reading) -> Lifted | Unreadable:
     """The value that a decoded body holds, read as ``family``."""
-    return _LIFTERS[family](body, media)
+    return _LIFTERS[family](body, reading)
 
 
-def _json(body: bytes, media: Media) -> Lifted | Unreadable:
+def _json(body: bytes, reading: Reading) -> Lifted | Unreadable:
     # JSON is UTF-8 (RFC 8259); another charset or a byte order mark is honoured all the same.
-    if media.charset in ("", "utf-8", "utf8") and body[:1] not in (b"\xef", b"\xff", b"\xfe", b"\0"):
+    if reading.media.charset in ("", "utf-8", "utf8") and body[:1] not in (b"\xef", b"\xff", b"\xfe", b"\0"):
         return lift_json(body)
-    text = to_text(body, media.charset)
+    text = to_text(body, reading.media.charset)
     return Unreadable("not JSON: not text in its charset") if text is None else lift_json_text(text)
 
 
-def _text(body: bytes, media: Media) -> Lifted | Unreadable:
-    text = to_text(body, media.charset)
-    if text is None:
-        return Unreadable("not text in its charset")
-    return Lifted(text.split("\n"), booleans=False)
+def _of_text(lifter: Callable[[str], Lifted | Unreadable]) -> Callable[[bytes, Reading], Lifted | Unreadable]:
+    def lift_text(body: bytes, reading: Reading) -> Lifted | Unreadable:
+        text = to_text(body, reading.media.charset)
+        return Unreadable("not text in its charset") if text is None else lifter(text)
+
+    return lift_text
 
 
-def _opaque(body: bytes, media: Media) -> Lifted | Unreadable:  # noqa: ARG001  (a lifter's signature)
-    return Lifted(Opaque.of(body), booleans=False)
-
-
-_LIFTERS: Final[dict[Family, Callable[[bytes, Media], Lifted | Unreadable]]] = {
+_LIFTERS: Final[dict[Family, Callable[[bytes, Reading], Lifted | Unreadable]]] = {
     Family.JSON: _json,
-    Family.TEXT: _text,
-    Family.OPAQUE: _opaque,
+    Family.NDJSON: lambda body, reading: lift_ndjson(body),  # noqa: ARG005
+    Family.SSE: _of_text(lift_events),
+    Family.FORM: _of_text(lift_form),
+    Family.XML: lambda body, reading: lift_xml(body, reading.media.charset),
+    Family.HTML: _of_text(lift_html),
+    Family.TEXT: _of_text(lambda text: Lifted(text.split("\n"), booleans=False)),
+    Family.GRPC: lambda body, it: lift_grpc(body, it.media.kind, it.grpc_encoding, it.message),
+    Family.OPAQUE: lambda body, reading: Lifted(Opaque.of(body), booleans=False),  # noqa: ARG005
 }

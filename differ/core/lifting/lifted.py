@@ -12,7 +12,7 @@ MAX_DEPTH: Final = 128
 """Nesting that is compared. No API known to us goes beyond 30; the walk needs three Python frames a
 level, and with this bound stays far from the interpreter's limit of 1,000."""
 
-MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_BYTES: Final = 12 * 1024 * 1024
 """A decoded body that is lifted. Captures are capped far below; what remains is a file given by hand
 or a bomb, and its tree of Python values takes up to 30 times this."""
 
