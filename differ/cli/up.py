@@ -55,7 +55,7 @@ def up(*, verbose: bool, **flags: object) -> int:
     """
     plan = checked(Flags(**flags))  # type: ignore[arg-type]
     with stopping() as (stop, hurry), running(plan, stop, hurry, verbose=verbose) as stack:
-        click.echo(announcement(plan))
+        click.echo(announcement(plan, stack))
         for line in unreachable(plan):
             click.echo(line, err=True)
         ending = stack.watch()
@@ -118,17 +118,19 @@ def running(
             stack.shutdown()
 
 
-def announcement(plan: Plan) -> str:
+def announcement(plan: Plan, stack: Stack) -> str:
     """Where to send requests and where to look."""
     mirrored = "All methods are" if plan.unsafe else "GET, HEAD and OPTIONS are"
     rest = "" if plan.unsafe else "; what could write goes to the primary alone (--unsafe mirrors it too)"
     api = "" if plan.api_http.port == API_PORT else f" --api http://{plan.api_http}"
+    metrics = ", ".join(f"{name} http://{address}/metrics" for name, address in stack.http.items())
     return (
         "mirrordiff is up.\n"
         f"\n  send requests to  http://{plan.listen}"
         f"\n  look at           http://{plan.api_http}"
         f"\n  ask by gRPC       {plan.api_grpc}"
-        f"\n  ask for a verdict mirrordiff gate {plan.service}{api}\n"
+        f"\n  ask for a verdict mirrordiff gate {plan.service}{api}"
+        f"\n  watch it work     {metrics}\n"
         f"\n{mirrored} mirrored{rest}.\nCtrl-C stops everything."
     )
 

@@ -131,8 +131,8 @@ def check(flags: Flags) -> Plan:
         )
     workers = reader.read("--workers", _count, flags.workers)
     redis_url = reader.read("--redis", _redis_url, flags.redis)
-    rules = reader.read("--rules", _file, flags.rules)
-    policy = reader.read("--policy", _file, flags.policy)
+    rules = reader.read("--rules", _rules_file, flags.rules)
+    policy = reader.read("--policy", _policy_file, flags.policy)
     envoy = reader.find(binaries.envoy)
     redis_server = reader.find(binaries.redis_server) if flags.redis is None else None
     if reader.lines or not (
@@ -200,14 +200,40 @@ def _name(text: str) -> str:
     return text
 
 
-def _file(text: str) -> Path:
-    path = Path(text).absolute()
+def _rules_file(name: str) -> Path:
+    from differ.core.rules import RulesError, parse_rules
+
+    path, text = _read(name)
     try:
-        with path.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise ValueError(f"cannot be read: {text}: {error.strerror}") from None
+        parse_rules(text)
+    except RulesError as error:
+        raise ValueError(f"has rules that cannot be used: {name}:{_indented(error)}") from None
     return path
+
+
+def _policy_file(name: str) -> Path:
+    from differ.core.policy import PolicyError, parse_policy
+
+    path, text = _read(name)
+    try:
+        parse_policy(text)
+    except PolicyError as error:
+        raise ValueError(f"has a policy that cannot be used: {name}:{_indented(error)}") from None
+    return path
+
+
+def _read(name: str) -> tuple[Path, str]:
+    path = Path(name).absolute()
+    try:
+        return path, path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"cannot be read: {name}: it is not UTF-8") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {name}: {error.strerror}") from None
+
+
+def _indented(error: Exception) -> str:
+    return "".join(f"\n    {line}" for line in str(error).splitlines())
 
 
 def _redis_url(url: str) -> str:

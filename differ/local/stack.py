@@ -16,6 +16,7 @@ workers, API, Redis.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -30,6 +31,14 @@ from differ.local.envoy_config import Topology, bootstrap
 from differ.local.plan import Plan
 from differ.local.ports import LOOPBACK, free_ports
 from differ.local.process import Child
+from mirrordiff.process.redis import (
+    UNAVAILABLE,
+    RedisError,
+    UnsuitableRedis,
+    check_suitable,
+    connect,
+    redact_url,
+)
 from mirrordiff.process.settings import Address
 
 START_SECONDS = 60
@@ -98,6 +107,11 @@ class Stack:
         return self._plan.redis_url or f"unix://{self._redis_socket}"
 
     @property
+    def worker_addresses(self) -> list[Address]:
+        """Where the workers serve ``/metrics``."""
+        return [self.http[name] for name in self._workers]
+
+    @property
     def pids(self) -> dict[str, int]:
         """The processes that were started, by name."""
         return {name: part.child.pid for name, part in self._parts.items() if part.child.pid is not None}
@@ -108,6 +122,8 @@ class Stack:
         Raises CannotStartError, or StopRequested. What was started is then still there: call
         ``shutdown`` in any case.
         """
+        if self._plan.redis_url is not None:
+            asyncio.run(_check_redis(self._plan.redis_url))
         if self._plan.redis_server is not None:
             self._launch("redis", self._redis_command(self._plan.redis_server), self._redis_missing)
             self._await("redis")
@@ -257,6 +273,20 @@ class Stack:
             return "" if status == 200 else said.strip() or "it does not answer"
 
         return missing
+
+
+async def _check_redis(url: str) -> None:
+    """Raise CannotStartError where the user's Redis does not answer, or refuses, or would lose evidence."""
+    client = connect(url, name="up")
+    try:
+        await client.ping()
+        await check_suitable(client)
+    except UNAVAILABLE:
+        raise CannotStartError(f"nothing answers at {redact_url(url)} (--redis)") from None
+    except (RedisError, UnsuitableRedis) as error:
+        raise CannotStartError(f"{redact_url(url)} (--redis): {error}") from None
+    finally:
+        await client.aclose()
 
 
 def _python(name: str) -> list[str | Path]:
