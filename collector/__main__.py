@@ -41,9 +41,6 @@ async def run(settings: CollectorSettings, redaction: Redaction) -> None:
         async def ready() -> str:
             return "" if sink.available else "Redis does not answer"
 
-        await stack.enter_async_context(
-            http.serve(http.health_app(metrics.registry, ready), settings.collector_http)
-        )
         server = grpc.aio.server(
             options=[("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.so_reuseport", 0)]
         )
@@ -54,6 +51,9 @@ async def run(settings: CollectorSettings, redaction: Redaction) -> None:
             raise http.AddressInUse(settings.collector_grpc) from None
         await server.start()
         writer = asyncio.create_task(sink.run(), name="sink")
+        await stack.enter_async_context(
+            http.serve(http.health_app(metrics.registry, ready), settings.collector_http)
+        )
         log.info(
             "collector_ready",
             grpc=str(settings.collector_grpc),

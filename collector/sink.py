@@ -59,7 +59,7 @@ class Sink:
         self._wake = asyncio.Event()
         self._closing = False
         self._losses_told: Counter[tuple[str, str]] = Counter()
-        self.available = True
+        self.available = False
 
     def offer(self, pair: bytes, capture: Capture) -> bool:
         """Take one capture; False, and counted as dropped, where the queue is full."""
@@ -81,7 +81,7 @@ class Sink:
         """Write what is offered until closed."""
         while True:
             if not self._queue:
-                await self._tell_losses()
+                await self._while_idle()
                 if self._closing:
                     return
                 self._wake.clear()
@@ -162,17 +162,19 @@ class Sink:
         for item in batch:
             self._metrics.dropped[item[0], reason] += 1
 
-    async def _tell_losses(self) -> None:
-        """Bring the losses counted here to Redis, where a verdict sees them. Told late, never lost twice."""
+    async def _while_idle(self) -> None:
+        """See whether Redis answers, and bring it the losses counted here, where a verdict sees them."""
         fresh = self._metrics.dropped - self._losses_told
-        if not fresh:
-            return
         pipeline = self._redis.pipeline(transaction=False)
+        pipeline.ping()
         for (service, reason), count in fresh.items():
             pipeline.hincrby(key("losses"), f"{service}\n{reason}", count)
-        pipeline.expire(key("losses"), BY_NAME["losses"].ttl or 0)
+        if fresh:
+            pipeline.expire(key("losses"), BY_NAME["losses"].ttl or 0)
         try:
             await pipeline.execute()
         except UNAVAILABLE:
+            self.available = False
             return
+        self.available = True
         self._losses_told.update(fresh)

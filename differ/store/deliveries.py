@@ -85,9 +85,14 @@ class Deliveries:
         """Entries that another worker took at least ``idle_s`` seconds ago and has not settled."""
         found: list[Delivery] = []
         for stream, number in self._streams.items():
-            answer = await self._redis.xautoclaim(
-                stream, GROUP, self._consumer, round(idle_s * 1000), "0-0", count=most_per_stream
-            )
+            try:
+                answer = await self._redis.xautoclaim(
+                    stream, GROUP, self._consumer, round(idle_s * 1000), "0-0", count=most_per_stream
+                )
+            except ResponseError as error:
+                if not str(error).startswith("NOGROUP"):
+                    raise
+                continue  # nothing can be owed to a group that is gone; the next read makes it anew
             entries = [entry for entry in answer[1] if entry[1]]
             if not entries:
                 continue

@@ -23,6 +23,9 @@ from mirrordiff.redis_keys import BY_NAME, GROUP, key, partition_key, resource_i
 MOST_NAMES: Final = 20_000
 """Distinct counters in one partition's tally of a session; further ones are counted under their fold."""
 
+MOST_SHOWN: Final = 100_000
+"""Signatures that a process remembers to have an example; past it, it asks Redis again."""
+
 _TALLY_TTL: Final = BY_NAME["tally"].ttl or 0
 _EXAMPLE_TTL: Final = BY_NAME["diff"].ttl or 0
 
@@ -57,7 +60,7 @@ class _Script:
 
 
 class Settlement:
-    """Writes what a worker found. ``examples_wanted`` says where an example would still be new."""
+    """Writes what a worker found."""
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
@@ -75,8 +78,8 @@ class Settlement:
         answers = await self._run(self._settle, calls)
         return sum(len(answer) for answer in answers)
 
-    def examples_wanted(self, partition: int, session: str, signatures: Sequence[str]) -> bool:
-        """Whether one of these signatures has, to this process's knowledge, no example here yet."""
+    def example_wanted(self, partition: int, session: str, signatures: Sequence[str]) -> bool:
+        """Whether one of these signatures has, as far as this process knows, no example here yet."""
         return any((partition, session, signature) not in self._shown for signature in signatures)
 
     async def keep(self, partition: int, session: str, diff: KeptDiff, signatures: Sequence[str]) -> None:
@@ -84,11 +87,9 @@ class Settlement:
         prefix = partition_key("diff", partition, session) + ":"
         keys = [partition_key("examples", partition, session), prefix + diff.id]
         await self._run(self._keep, [(keys, [diff.id, encode_diff(diff), _EXAMPLE_TTL, prefix, *signatures])])
+        if len(self._shown) > MOST_SHOWN:
+            self._shown.clear()
         self._shown.update((partition, session, signature) for signature in signatures)
-
-    def forget_examples(self) -> None:
-        """Ask Redis again which signatures have examples: those kept expire."""
-        self._shown.clear()
 
     async def sweep(self, partition: int, remember_ms: int = 120_000) -> int:
         """Hand on what has waited in vain in one partition; returns how many responses that were."""
@@ -126,16 +127,21 @@ class Settlement:
             pipeline.expire(name, BY_NAME[family].ttl or 0)
         await pipeline.execute()
 
-    async def latest_candidate(self, service: str) -> str | None:
-        """The candidate of a service that was seen last; None before there is one."""
-        service_id = resource_id(service)
-        newest = cast("list[bytes]", await self._redis.zrange(key("sessions", service_id), 0, 0, desc=True))
-        if not newest:
-            return None
-        candidate = await self._redis.hget(
-            key("session", session_key(service_id, newest[0].decode())), "candidate"
-        )
-        return candidate.decode() if isinstance(candidate, bytes) else None
+    async def latest_candidates(self) -> dict[str, str]:
+        """The candidate of each service that was seen last, both by the names they were captured as."""
+        members = cast("list[bytes]", await self._redis.zrange(key("services"), 0, -1))
+        found: dict[str, str] = {}
+        for member in members:
+            service_id, _, service = member.decode().partition("\n")
+            newest = cast(
+                "list[bytes]", await self._redis.zrange(key("sessions", service_id), 0, 0, desc=True)
+            )
+            if newest:
+                session_hash = key("session", session_key(service_id, newest[0].decode()))
+                candidate = await self._redis.hget(session_hash, "candidate")
+                if isinstance(candidate, bytes):
+                    found[service] = candidate.decode()
+        return found
 
     async def _run(
         self, script: _Script, calls: Sequence[tuple[list[str], list[str | bytes | int]]]

@@ -1,0 +1,159 @@
+"""The worker's roles, run side by side: read, reclaim, judge and settle, sweep, register, follow rules.
+
+Each role rides out a Redis that is away by itself. What was read stays owed until it is settled, so
+that nothing here needs to be careful about being killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from redis.exceptions import BusyLoadingError, ReadOnlyError
+
+from differ.store.deliveries import Deliveries, Delivery
+from differ.store.settlement import Judged, Settlement
+from differ.worker.judge import Finding, Judge
+from differ.worker.metrics import Metrics
+from differ.worker.register import Register
+from differ.worker.ruleset import Rules
+from mirrordiff.process.logs import logger
+from mirrordiff.process.redis import UNAVAILABLE
+from mirrordiff.redis_keys import PARTITIONS
+
+SWEEP_EVERY_S: Final = 0.5
+PAUSE_AFTER: Final = 64
+"""Pairs judged before the loop lets others in, so that health is answered while there is work."""
+
+log = logger("differ.worker")
+
+Value = TypeVar("Value")
+
+
+class Worker:
+    """Runs until ``stop`` is set, then settles what it holds."""
+
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        settlement: Settlement,
+        judge: Judge,
+        register: Register,
+        rules: Rules,
+        metrics: Metrics,
+        *,
+        batch: int,
+        reclaim_after: float,
+    ) -> None:
+        self._deliveries = deliveries
+        self._settlement = settlement
+        self._judge = judge
+        self._register = register
+        self._rules = rules
+        self._metrics = metrics
+        self._batch = batch
+        self._reclaim_after = reclaim_after
+        # One batch waits while another is judged, so that Redis and this process work side by side.
+        self._work: asyncio.Queue[list[Delivery] | None] = asyncio.Queue(maxsize=1)
+        self._stop = asyncio.Event()
+        self.available = False
+
+    def stop(self) -> None:
+        """Read nothing more; ``run`` returns once what was read is settled."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Judge until stopped. A fault that waiting cannot mend ends it."""
+        await self._patiently(self._deliveries.open)
+        async with asyncio.TaskGroup() as roles:
+            sides = [
+                roles.create_task(self._again_and_again(role), name=role.__name__)
+                for role in (self._reclaim, self._sweep, self._register.run, self._rules.run)
+            ]
+            roles.create_task(self._read(), name="read")
+            await roles.create_task(self._judge_all(), name="judge")
+            for side in sides:
+                side.cancel()
+        await self._patiently(self._deliveries.close)
+
+    async def _read(self) -> None:
+        while not self._stop.is_set():
+            found = await self._patiently(lambda: self._deliveries.read(self._batch))
+            if found:
+                await self._work.put(found)
+        await self._work.put(None)
+
+    async def _reclaim(self) -> None:
+        while True:
+            await asyncio.sleep(max(0.1, self._reclaim_after / 4))
+            found = await self._deliveries.reclaim(self._reclaim_after, self._batch)
+            if found:
+                self._metrics.reclaimed += len(found)
+                log.info("reclaimed", entries=len(found))
+                await self._work.put(found)
+
+    async def _sweep(self) -> None:
+        while True:
+            for partition in range(PARTITIONS):
+                self._metrics.expired += await self._settlement.sweep(partition)
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def _judge_all(self) -> None:
+        while (deliveries := await self._work.get()) is not None:
+            await self._judge_batch(deliveries)
+
+    async def _judge_batch(self, deliveries: list[Delivery]) -> None:
+        judged: list[Judged] = []
+        kept: list[tuple[int, str, Finding]] = []
+        for number, delivery in enumerate(deliveries, 1):
+            if number % PAUSE_AFTER == 0:
+                await asyncio.sleep(0)
+            finding = None if delivery.given_up else self._judge.judge(delivery)
+            if finding is None:
+                self._metrics.unreadable["given_up" if delivery.given_up else "unreadable"] += 1
+                judged.append(Judged(delivery.partition, delivery.entry_id, "", "", {}))
+                continue
+            self._metrics.judged[finding.result] += 1
+            rules = self._rules.for_candidate(finding.session.candidate)
+            session = finding.session.key
+            judged.append(
+                Judged(delivery.partition, delivery.entry_id, session, rules.digest, finding.counts)
+            )
+            if finding.diff is not None:
+                kept.append((delivery.partition, session, finding))
+            self._register.saw(
+                finding.session, finding.primary_version, rules, current=finding.result != "unpaired"
+            )
+        await self._patiently(self._register.write_new)
+        for partition, session, finding in kept:
+            await self._keep(partition, session, finding)
+        self._metrics.settled += await self._patiently(lambda: self._settlement.settle(judged))
+
+    async def _keep(self, partition: int, session: str, finding: Finding) -> None:
+        diff = finding.diff
+        if diff is not None and self._settlement.example_wanted(partition, session, finding.signatures):
+            await self._patiently(lambda: self._settlement.keep(partition, session, diff, finding.signatures))
+
+    async def _again_and_again(self, role: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._patiently(role)
+
+    async def _patiently(self, call: Callable[[], Awaitable[Value]]) -> Value:
+        """The call's answer, however long Redis is away. All calls made here may be repeated."""
+        wait = 0.05
+        while True:
+            try:
+                answer = await call()
+            except (*UNAVAILABLE, BusyLoadingError, ReadOnlyError) as error:
+                if self.available:
+                    log.warning("redis_away", error=type(error).__name__)
+                self.available = False
+                self._metrics.redis_failures += 1
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 1.0)
+            else:
+                if not self.available:
+                    log.info("redis_answers")
+                self.available = True
+                return answer

@@ -1,0 +1,70 @@
+"""The worker process: settings → objects → run until SIGTERM or SIGINT, then settle what is held."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+
+from differ.core.endpoints import Templates, parse_templates
+from differ.store.deliveries import Deliveries
+from differ.store.settlement import Settlement
+from differ.worker.judge import Judge
+from differ.worker.loop import Worker
+from differ.worker.metrics import Metrics
+from differ.worker.register import Register
+from differ.worker.ruleset import Rules
+from differ.worker.settings import WorkerSettings
+from mirrordiff.process import http
+from mirrordiff.process.logs import logger
+from mirrordiff.process.redis import UNAVAILABLE, check_suitable, connect, redact_url
+
+log = logger("differ.worker")
+
+
+async def run(settings: WorkerSettings) -> None:
+    """Judge until told to stop.
+
+    Raises TemplateError, RulesError or OSError for files that cannot be used, UnsuitableRedis and
+    AddressInUse as their names say. A Redis that is away is waited for.
+    """
+    templates = Templates(
+        parse_templates(settings.endpoints.read_text("utf-8")) if settings.endpoints else ()
+    )
+    rules = Rules(settings.rules)
+    metrics = Metrics()
+    async with contextlib.AsyncExitStack() as stack:
+        redis = connect(settings.redis_url, name="worker")
+        stack.push_async_callback(redis.aclose)
+        blocking = connect(settings.redis_url, name="worker-reads", blocking=True)
+        stack.push_async_callback(blocking.aclose)
+        with contextlib.suppress(*UNAVAILABLE):
+            await check_suitable(redis)
+        settlement = Settlement(redis)
+        register = Register(settlement)
+        consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        worker = Worker(
+            Deliveries(redis, blocking, consumer),
+            settlement,
+            Judge(templates, rules.for_candidate, register.candidates),
+            register,
+            rules,
+            metrics,
+            batch=settings.batch,
+            reclaim_after=settings.reclaim_after,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+
+        async def ready() -> str:
+            return "" if worker.available else "Redis does not answer"
+
+        await stack.enter_async_context(
+            http.serve(http.health_app(metrics.registry, ready), settings.worker_http)
+        )
+        log.info("worker_ready", http=str(settings.worker_http), redis=redact_url(settings.redis_url))
+        await worker.run()
+        log.info("worker_stopped", settled=metrics.settled)
