@@ -21,6 +21,7 @@ class SessionFacts:
     """About one session, beside its tally. All times are in microseconds since the Unix epoch.
 
     ``first_us`` and ``last_us``: the first and the last pair counted in this epoch, None before any.
+    ``opened_us``: when the wait for a decision began, None where that is the first pair.
     ``epochs``: one more than how often the rules changed; the tally is of the last epoch alone.
     ``latest_candidate``: the build that the service's newest captures came from, None where unknown.
     ``lag_pairs``, ``lag_us``: pairs waiting to be compared, and the age of the oldest.
@@ -37,6 +38,7 @@ class SessionFacts:
     primary_version: str = ""
     latest_candidate: str | None = None
     epochs: int = 1
+    opened_us: int | None = None
     first_us: int | None = None
     last_us: int | None = None
     lag_pairs: int = 0
