@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import DecodeError
+from pybase64 import b64decode
 
 from collector.pairing import PAIR_HEADER, pair_key
 from collector.redaction import Redaction
@@ -177,7 +178,7 @@ def _response_in(log: HttpAccessLogEntry) -> tuple[bytes | None, bytes, bytes, i
     if len(encoded) > _MOST_BASE64:
         raise Unusable("oversized_entry")
     try:
-        shipped = binascii.a2b_base64(encoded)
+        shipped = b64decode(encoded, validate=True)
     except binascii.Error:
         raise Unusable("unreadable_response") from None
     parts = shipped.split(b"\r\n\r\n", 2)
