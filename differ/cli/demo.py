@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -56,6 +57,7 @@ def demo(*, once: bool, count: int, verbose: bool) -> int:
             _wait_until_judged(stack, answered, stop)
             if stop.is_set():
                 return INTERRUPTED
+            _show_findings(plan)
             verdict = _gate(plan)
             if once:
                 return verdict
@@ -150,6 +152,24 @@ def _progress(items: Iterable[object], length: int, label: str) -> Iterator[Iter
         click.echo(f"{label} …")
         with nullcontext(items) as plain:
             yield plain
+
+
+def _show_findings(plan: Plan) -> None:
+    """What was found, as the API lists it: one line for each way in which v2 differs."""
+    target = f"/v1/services/{plan.service}/sessions/latest/signatures"
+    status, text = probe.http_ask(plan.api_http, target, timeout=30)
+    if status != 200:
+        raise Unreachable(f"the API did not list what was found: {text.strip() or 'no answer'}")
+    rows = [
+        (one["risk"], one["endpoint"], one["field"], one["detail"] or one["kind"], one["differ"])
+        for one in json.loads(text)["signatures"]
+        if not one["noisy"]
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    click.echo(f"\nFound {len(rows)} ways in which v2 differs, by risk:\n")
+    for *words, differ in rows:
+        line = "  ".join(f"{word:{width}}" for word, width in zip(words, widths, strict=True))
+        click.echo(f"  {line}  in {differ['count']:,} of {differ['total']:,} pairs")
 
 
 def _gate(plan: Plan) -> int:

@@ -123,7 +123,9 @@ def announcement(plan: Plan, stack: Stack) -> str:
     mirrored = "All methods are" if plan.unsafe else "GET, HEAD and OPTIONS are"
     rest = "" if plan.unsafe else "; what could write goes to the primary alone (--unsafe mirrors it too)"
     api = "" if plan.api_http.port == API_PORT else f" --api http://{plan.api_http}"
-    metrics = ", ".join(f"{name} http://{address}/metrics" for name, address in stack.http.items())
+    metrics = ("\n" + " " * 20).join(
+        f"http://{address}/metrics ({name})" for name, address in stack.http.items()
+    )
     return (
         "mirrordiff is up.\n"
         f"\n  send requests to  http://{plan.listen}"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from differ.core.model import Role
 from differ.local import binaries
-from differ.local.envoy_config import system_ca_file
+from differ.local.envoy_clusters import system_ca_file
 from differ.local.ports import LOOPBACK, parse_listen, why_not_free
 from differ.local.upstreams import Upstream, parse_upstream
 from mirrordiff.process.settings import Address

@@ -13,22 +13,24 @@ TIMEOUT = 1.0
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=TIMEOUT)
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(TIMEOUT)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 
-def http_ask(where: Address | Path, target: str, method: str = "GET") -> tuple[int, str]:
+def http_ask(
+    where: Address | Path, target: str, method: str = "GET", *, timeout: float = TIMEOUT
+) -> tuple[int, str]:
     """Status and body of a request to an address or a Unix socket; status 0 where there is no answer."""
     connection = (
-        _UnixConnection(where)
+        _UnixConnection(where, timeout)
         if isinstance(where, Path)
-        else http.client.HTTPConnection(where.host, where.port, timeout=TIMEOUT)
+        else http.client.HTTPConnection(where.host, where.port, timeout=timeout)
     )
     try:
         connection.request(method, target)

@@ -57,7 +57,7 @@ class Run:
 
     async def metric(self, process: str, name: str) -> float:
         """The sum of a metric over its labels."""
-        (address,) = re.findall(rf"{process} (http://\S+/metrics)", "".join(self.said))
+        (address,) = re.findall(rf"(http://\S+/metrics) \({process}\)", "".join(self.said))
         async with httpx.AsyncClient() as client:
             text = (await client.get(address)).text
         return sum(map(float, re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)))

@@ -16,6 +16,7 @@ import grpc
 from differ.core.model import Role
 from differ.local import binaries, envoy_config, probe
 from differ.local.envoy_config import Topology
+from differ.local.envoy_http import BODY_CAP
 from differ.local.ports import free_ports
 from differ.local.process import Child
 from differ.local.upstreams import parse_upstream
@@ -265,7 +266,7 @@ class Proxy:
 
 
 @contextlib.asynccontextmanager
-async def capturing(url: str, *, body_cap: int = envoy_config.BODY_CAP) -> AsyncIterator[Proxy]:
+async def capturing(url: str, *, body_cap: int = BODY_CAP) -> AsyncIterator[Proxy]:
     """An Envoy that is nothing but one capturing listener in front of a service."""
     async with access_log_service() as (sink, collector):
         (port,) = free_ports(1)

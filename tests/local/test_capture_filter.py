@@ -10,7 +10,7 @@ import grpc
 import httpx
 import pytest
 
-from differ.local.envoy_config import BODY_CAP
+from differ.local.envoy_http import BODY_CAP
 from tests.local.harness import Proxy, Service, capturing, service
 
 BINARY = bytes(range(256)) * 5

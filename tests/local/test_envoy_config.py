@@ -13,7 +13,9 @@ import pytest
 
 from differ.core.model import Role
 from differ.local import binaries
-from differ.local.envoy_config import BODY_CAP, Topology, bootstrap, system_ca_file
+from differ.local.envoy_clusters import system_ca_file
+from differ.local.envoy_config import Topology, bootstrap
+from differ.local.envoy_http import BODY_CAP
 from differ.local.upstreams import parse_upstream
 from mirrordiff.process.settings import Address
 from tests.local.harness import Service, eventually, mirroring, service, tcp_server
