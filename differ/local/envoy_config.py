@@ -53,17 +53,16 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 ROLE_HEADER = "x-mirrordiff-role"
 _FORWARDED = "x-mirrordiff-forwarded-for"
 
-# How long a mirrored request may be silent before it is given up and recorded as no response: shorter
-# than the collector lets the primary's answer wait for it. The primary itself has no limit, since a
-# client may keep an event stream open for as long as it likes.
-_MIRROR_IDLE = "30s"
-
 
 @dataclass(frozen=True, slots=True)
 class Topology:
     """What stands where. ``upstreams`` has the primary at least; ``admin`` is the path of a Unix socket.
 
     ``ca_file`` has the certificates that https services are checked against.
+
+    ``mirror_idle`` is for how long (as in ``30s``) a mirrored request may be silent before it is given up
+    and recorded as one without response: shorter than the collector lets the primary's answer wait for
+    it. The primary has no such limit, since a client may keep an event stream open as long as it likes.
     """
 
     listen: Address
@@ -75,6 +74,7 @@ class Topology:
     unsafe: bool = False
     ca_file: str | None = field(default_factory=system_ca_file)
     body_cap: int = BODY_CAP
+    mirror_idle: str = "30s"
 
 
 def bootstrap(topology: Topology) -> Json:
@@ -113,14 +113,9 @@ def capturing_listener(topology: Topology, role: Role, address: Address | None) 
     upstream = topology.upstreams[role]
     name = f"hop-{role}"
     mirrored = role is not Role.PRIMARY
-    action: Json = {"cluster": role.value, "timeout": "0s"}
+    action = _to_service(role, upstream)
     if mirrored:
-        action["idle_timeout"] = _MIRROR_IDLE
-    if upstream.own_authority is not None:
-        action["host_rewrite_literal"] = upstream.own_authority
-    if upstream.prefix:
-        # Not prefix_rewrite, which would make `//` of a path that is just `/`.
-        action["regex_rewrite"] = {"pattern": {"regex": "^/"}, "substitution": f"{upstream.prefix}/"}
+        action["idle_timeout"] = topology.mirror_idle
     route: Json = {
         "name": role.value,
         "match": {"prefix": "/"},
@@ -177,15 +172,9 @@ def _front(topology: Topology) -> Json:
             ],
         },
     }
-    primary = topology.upstreams[Role.PRIMARY]
-    passed: Json = {"cluster": Role.PRIMARY.value, "timeout": "0s"}
-    if primary.own_authority is not None:
-        passed["host_rewrite_literal"] = primary.own_authority
-    if primary.prefix:
-        passed["regex_rewrite"] = {"pattern": {"regex": "^/"}, "substitution": f"{primary.prefix}/"}
     direct: Json = {
         "request_headers_to_remove": [PAIR_HEADER, ROLE_HEADER],
-        "route": passed,
+        "route": _to_service(Role.PRIMARY, topology.upstreams[Role.PRIMARY]),
     }
     # An upgraded connection carries messages of which any may write, and there is no response to compare.
     upgrade: Json = {
@@ -198,7 +187,12 @@ def _front(topology: Topology) -> Json:
     }
     rest: Json = {"name": "not-mirrored", "match": {"prefix": "/"}, **direct}
     manager = connection_manager(
-        "front", routes=[upgrade, mirrored, rest], filters=[], suppress_envoy_headers=True
+        "front",
+        routes=[upgrade, mirrored, rest],
+        filters=[],
+        # It would be taken for the path that a hop rewrote.
+        remove=["x-envoy-original-path"],
+        suppress_envoy_headers=True,
     ) | {
         "codec_type": "AUTO",
         "use_remote_address": True,
@@ -216,6 +210,16 @@ def _front(topology: Topology) -> Json:
         "address": socket_address(topology.listen),
         "filter_chains": [filter_chain(manager)],
     }
+
+
+def _to_service(role: Role, upstream: Upstream) -> Json:
+    action: Json = {"cluster": role.value, "timeout": "0s"}
+    if upstream.own_authority is not None:
+        action["host_rewrite_literal"] = upstream.own_authority
+    if upstream.prefix:
+        # Not prefix_rewrite, which would make `//` of a path that is just `/`.
+        action["regex_rewrite"] = {"pattern": {"regex": "^/"}, "substitution": f"{upstream.prefix}/"}
+    return action
 
 
 def _safe_method() -> Json:

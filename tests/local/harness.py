@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -188,6 +189,7 @@ class Service:
 @contextlib.asynccontextmanager
 async def tcp_server(
     handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
     """A server whose connections end with it; gives its port."""
     connections: set[asyncio.Task[None]] = set()
@@ -201,11 +203,11 @@ async def tcp_server(
                 await handler(reader, writer)
         finally:
             writer.close()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
             connections.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -217,9 +219,11 @@ async def tcp_server(
 
 
 @contextlib.asynccontextmanager
-async def service(answers: Mapping[str, Answer] | None = None) -> AsyncIterator[Service]:
+async def service(
+    answers: Mapping[str, Answer] | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Service]:
     state = Service(answers or {})
-    async with tcp_server(state.serve) as port:
+    async with tcp_server(state.serve, tls) as port:
         state.port = port
         yield state
 
@@ -306,9 +310,9 @@ class Mirror:
 
 @contextlib.asynccontextmanager
 async def mirroring(
-    *, primary: str, shadow: str, control: str | None = None, unsafe: bool = False
+    *, primary: str, shadow: str, control: str | None = None, unsafe: bool = False, **settings: str
 ) -> AsyncIterator[Mirror]:
-    """An Envoy as ``mirrordiff up`` runs it."""
+    """An Envoy as ``mirrordiff up`` runs it; ``settings`` are further fields of the topology."""
     urls = {Role.PRIMARY: primary, Role.SHADOW: shadow} | ({Role.CONTROL: control} if control else {})
     async with access_log_service() as (sink, collector):
         (port,) = free_ports(1)
@@ -320,6 +324,7 @@ async def mirroring(
             versions={Role.PRIMARY: "v1", Role.SHADOW: "v2", Role.CONTROL: "v1"},
             service="orders",
             unsafe=unsafe,
+            **settings,  # type: ignore[arg-type]
         )
         async with envoy(envoy_config.bootstrap(topology)):
             yield Mirror(sink, topology.listen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from differ.local.envoy_http import BODY_CAP
 from differ.local.upstreams import parse_upstream
 from mirrordiff.process.settings import Address
 from tests.local.harness import Service, eventually, mirroring, service, tcp_server
+
+TLS = Path(__file__).with_name("tls")
 
 
 @pytest.mark.parametrize(
@@ -227,6 +230,64 @@ async def test_a_shadow_that_is_not_there_costs_the_client_nothing_and_is_record
         copy = await mirror.sink.copy_of("/x", "shadow")
     assert copy.entry.common_properties.response_flags.upstream_connection_failure
     assert copy.entry.response.response_code_details != b"via_upstream"
+
+
+async def test_a_shadow_that_never_answers_is_recorded_as_one_without_response() -> None:
+    async def hang(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with (
+        service() as v1, service({"/x": hang}) as v2,
+        mirroring(primary=v1.url, shadow=v2.url, mirror_idle="0.2s") as mirror,
+        httpx.AsyncClient(base_url=mirror.url) as client,
+    ):  # fmt: skip
+        assert (await client.get("/x")).text == "ok"
+        copy = await mirror.sink.copy_of("/x", "shadow")
+    assert copy.entry.common_properties.response_flags.stream_idle_timeout
+    assert copy.entry.response.response_code_details != b"via_upstream"
+
+
+def tls_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "server.pem", TLS / "server.key")
+    return context
+
+
+async def test_a_service_behind_tls_is_checked_and_sees_the_name_it_is_called_by() -> None:
+    names: list[str | None] = []
+    context = tls_context()
+    context.sni_callback = lambda _, name, __: names.append(name)
+    async with service(tls=context) as v2, service() as v1:
+        authorities = [f"{host}:{v2.port}" for host in ("v2.localhost", "127.0.0.1")]
+        for authority in authorities:
+            async with (
+                mirroring(
+                    primary=v1.url, shadow=f"https://{authority}", ca_file=str(TLS / "authority.pem")
+                ) as mirror,
+                httpx.AsyncClient(base_url=mirror.url) as client,
+            ):
+                await client.get("/tls")
+                copy = await mirror.sink.copy_of("/tls", "shadow")
+            assert copy.body == b"ok"
+    assert names == ["v2.localhost", None]
+    assert [request.headers["host"] for request in v2.requests] == authorities
+
+
+@pytest.mark.parametrize(
+    ("host", "authority"),
+    [("localhost", system_ca_file()), ("a.b.localhost", str(TLS / "authority.pem"))],
+    ids=["unknown authority", "another name"],
+)
+async def test_a_service_with_a_wrong_certificate_is_not_spoken_to(host: str, authority: str) -> None:
+    async with (
+        service() as v1, service(tls=tls_context()) as v2,
+        mirroring(primary=v1.url, shadow=f"https://{host}:{v2.port}", ca_file=authority) as mirror,
+        httpx.AsyncClient(base_url=mirror.url) as client,
+    ):  # fmt: skip
+        assert (await client.get("/tls")).text == "ok"
+        copy = await mirror.sink.copy_of("/tls", "shadow")
+    assert copy.entry.common_properties.response_flags.upstream_connection_failure
+    assert v2.requests == []
 
 
 async def test_a_collector_that_dies_costs_the_client_nothing() -> None:
