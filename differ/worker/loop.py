@@ -106,7 +106,8 @@ class Worker:
     async def _judge_batch(self, deliveries: list[Delivery]) -> None:
         judged: list[Judged] = []
         kept: list[tuple[int, str, Finding]] = []
-        for number, delivery in enumerate(deliveries, 1):
+        # Pairs first: they tell which candidate the responses that stayed alone belong to.
+        for number, delivery in enumerate(sorted(deliveries, key=_alone), 1):
             if number % PAUSE_AFTER == 0:
                 await asyncio.sleep(0)
             finding = None if delivery.given_up else self._judge.judge(delivery)
@@ -157,3 +158,7 @@ class Worker:
                     log.info("redis_answers")
                 self.available = True
                 return answer
+
+
+def _alone(delivery: Delivery) -> bool:
+    return not (delivery.primary and delivery.shadow)
