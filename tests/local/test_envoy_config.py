@@ -78,7 +78,8 @@ async def test_a_request_reaches_all_roles_with_one_pair_id_and_its_own_id() -> 
         mirroring(primary=v1.url, shadow=v2.url, control=again.url) as mirror,
         httpx.AsyncClient(base_url=mirror.url) as client,
     ):  # fmt: skip
-        forged = {"x-request-id": "client-made", "x-mirrordiff-pair": "forged", "x-mirrordiff-role": "forged"}
+        forged = dict.fromkeys(("x-mirrordiff-pair", "x-mirrordiff-role", "x-envoy-original-path"), "forged")
+        forged["x-request-id"] = "client-made"
         response = await client.get("/a?b=1", headers=forged)
         copies = {
             role: await mirror.sink.copy_of("/a?b=1", role) for role in ("primary", "shadow", "control")
@@ -100,6 +101,7 @@ async def test_a_request_reaches_all_roles_with_one_pair_id_and_its_own_id() -> 
         "primary/orders/v1", "shadow/orders/v2", "control/orders/v1",
     }  # fmt: skip
     assert {copy.body for copy in copies.values()} == {b"ok"}
+    assert {copy.entry.request.original_path for copy in copies.values()} == {b""}
     # Beside the role the services see one and the same request, or one that shows it would differ for it.
     assert {**sides["shadow"], "x-mirrordiff-role": "control"} == sides["control"]
     assert {**sides["primary"], "x-mirrordiff-role": "control"} == sides["control"]
