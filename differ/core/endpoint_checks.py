@@ -11,7 +11,7 @@ from differ.core.criticals import DISTINCT
 from differ.core.excess import Excess, Word, excess, pairs_needed
 from differ.core.policy import Mode, Policy
 from differ.core.rate import Interval, Rate
-from differ.core.report_model import EndpointReport, FieldReport
+from differ.core.report_model import EndpointReport, FieldReport, Report
 
 QUIET_SHARE: Final = 0.05
 """Quiet endpoints that cannot be decided by the deadline, even together, hold nothing up below this share."""
@@ -30,8 +30,17 @@ class EndpointVerdict:
     need: int | None
 
 
-def endpoint_verdict(report: EndpointReport, policy: Policy, elapsed_us: int) -> EndpointVerdict:
-    """What one endpoint says, and whether it is too quiet to say it alone."""
+def endpoint_verdicts(report: Report, policy: Policy, elapsed_us: int) -> tuple[EndpointVerdict, ...]:
+    """What each endpoint says, and whether it is too quiet to say it alone."""
+    verdicts = tuple(_endpoint_verdict(one, policy, elapsed_us) for one in report.endpoints)
+    quiet = [one for one in verdicts if one.pooled]
+    if len(quiet) == 1 and quiet[0].report.compared >= QUIET_SHARE * report.totals.compared:
+        # There is nothing to judge it together with.
+        return tuple(replace(one, pooled=False) for one in verdicts)
+    return verdicts
+
+
+def _endpoint_verdict(report: EndpointReport, policy: Policy, elapsed_us: int) -> EndpointVerdict:
     word = report.excess.word
     if word is Word.FAIL and not _distinct_enough(report):
         word = Word.INCONCLUSIVE

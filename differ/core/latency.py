@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from differ.core.confidence import ANY
 from differ.core.evidence import EndpointEvidence
 from differ.core.excess import Excess, Levels, excess
 from differ.core.histogram import LAST, beyond, quantile_bucket, upper_us
@@ -49,7 +50,7 @@ def latency_report(seen: EndpointEvidence, policy: Policy, levels: Levels) -> La
     shared = Levels(levels.fail / (LAST + 2), levels.ok / (LAST + 2))
     return LatencyReport(
         bulk=excess(
-            Rate(seen.slower, timed), Rate(seen.faster, timed), policy.latency_bulk_tolerance, levels
+            Rate(seen.slower, timed), Rate(seen.faster, timed), policy.latency_bulk_tolerance, levels, ANY
         ),
         tail=excess(
             Rate(beyond(shadow, last), timed),

@@ -18,7 +18,7 @@ from differ.core.document import Document, verdict_document
 from differ.core.endpoint_checks import (
     EndpointVerdict,
     endpoint_checks,
-    endpoint_verdict,
+    endpoint_verdicts,
     pool_check,
     pool_of,
 )
@@ -107,7 +107,7 @@ def judge(report: Report, policy: Policy, facts: SessionFacts, now_us: int) -> V
     if report.policy != policy:
         report = summarise(report.tally, report.facts, policy)
     elapsed = _elapsed(facts, now_us)
-    endpoints = tuple(endpoint_verdict(one, policy, elapsed) for one in report.endpoints)
+    endpoints = endpoint_verdicts(report, policy, elapsed)
     pool = pool_of([one.report for one in endpoints if one.pooled])
     checks = [
         *preconditions(report, policy, facts, now_us),
