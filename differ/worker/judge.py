@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from google.protobuf.message import DecodeError
 
+from differ.core import model as core
 from differ.core.endpoints import Templates
 from differ.core.examine import examine, examine_control, signatures_shown, worth_keeping
 from differ.core.model import Outcome, Role
@@ -27,13 +29,13 @@ UNSEEN_CANDIDATE = "unseen"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one delivery came to. ``diff`` is there where the pair is worth keeping."""
+    """What one delivery came to. ``diff`` makes the document of a pair that is worth keeping."""
 
     session: SessionId
     primary_version: str
     counts: Mapping[str, int]
     result: str
-    diff: KeptDiff | None = None
+    diff: Callable[[], KeptDiff] | None = None
     signatures: tuple[str, ...] = ()
 
 
@@ -106,21 +108,23 @@ class Judge:
         if late_control or not worth_keeping(examination.outcome):
             result = "control" if late_control else str(examination.outcome.result)
             return Finding(session, pair.primary_version, examination.counts, result)
-        diff, signatures = _kept(delivery, pair, examination.outcome)
+        shown = signatures_shown(pair, examination.outcome)
         return Finding(
             session,
             pair.primary_version,
             examination.counts,
             str(examination.outcome.result),
-            diff,
-            signatures,
+            # Made only where it is wanted: most pairs show what others have shown before.
+            partial(_kept, delivery, pair, examination.outcome, shown),
+            tuple(dict.fromkeys(signature for _, signature in shown)),
         )
 
 
-def _kept(delivery: Delivery, pair: Pair, outcome: Outcome) -> tuple[KeptDiff, tuple[str, ...]]:
-    shown = signatures_shown(pair, outcome)
+def _kept(
+    delivery: Delivery, pair: Pair, outcome: Outcome, shown: Sequence[tuple[core.Finding, str]]
+) -> KeptDiff:
     milliseconds, _, sequence = delivery.entry_id.partition(b"-")
-    diff = KeptDiff(
+    return KeptDiff(
         # Sorts by time, is the same whoever judges the entry, and ends in its partition.
         id=f"{int(milliseconds):011x}{int(sequence):05x}{delivery.partition:x}",
         at_us=pair.primary_arrival.started_us or 0,
@@ -139,4 +143,3 @@ def _kept(delivery: Delivery, pair: Pair, outcome: Outcome) -> tuple[KeptDiff, t
         ambiguous=pair.ambiguous,
         retried=pair.retried,
     )
-    return diff, tuple(dict.fromkeys(signature for _, signature in shown))

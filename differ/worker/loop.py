@@ -132,8 +132,9 @@ class Worker:
         self._metrics.settled += await self._patiently(lambda: self._settlement.settle(judged))
 
     async def _keep(self, partition: int, session: str, finding: Finding) -> None:
-        diff = finding.diff
-        if diff is not None and self._settlement.example_wanted(partition, session, finding.signatures):
+        make = finding.diff
+        if make is not None and self._settlement.example_wanted(partition, session, finding.signatures):
+            diff = make()
             await self._patiently(lambda: self._settlement.keep(partition, session, diff, finding.signatures))
 
     async def _again_and_again(self, role: Callable[[], Awaitable[None]]) -> None:
