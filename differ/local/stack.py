@@ -48,6 +48,7 @@ GRACE_SECONDS = 6
 """How long a process may take to stop before it is killed; each promises to need less than 5 s."""
 
 _POLL = 0.03
+_WATCH = 0.2
 _FLUSH = 0.3
 """A little more than the access logger's flush interval: what Envoy still holds goes out in this time."""
 
@@ -138,7 +139,7 @@ class Stack:
 
     def watch(self) -> str | None:
         """Wait until ``stop`` is set, and return None; or until a process ends, and say so."""
-        while not self._stop.wait(_POLL):
+        while not self._stop.wait(_WATCH):
             self._relay()
             if (ending := self.ended()) is not None:
                 return ending
