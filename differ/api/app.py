@@ -1,0 +1,80 @@
+"""The HTTP side put together: API, report page, health, metrics; each error a problem document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from differ.api import metrics, pages, problems, routes
+from differ.api.errors import ApiError, Reason
+from differ.api.service import ReportService
+from mirrordiff.process.logs import logger
+
+log = logger("differ.api.http")
+
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+def create_app(service: ReportService, ready: Callable[[], Awaitable[str]]) -> ASGIApp:
+    """The application. ``ready`` returns what is missing for serving, empty where nothing is."""
+    app = FastAPI(
+        title="mirrordiff",
+        summary="What v1 and its mirrored v2 answered, compared, and whether v2 may be released.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.include_router(routes.router(service))
+    app.include_router(pages.router(service))
+
+    @app.get("/livez", include_in_schema=False)
+    async def livez() -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> Response:
+        missing = await ready()
+        return Response(f"{missing or 'ok'}\n", 503 if missing else 200, media_type="text/plain")
+
+    @app.get("/metrics", include_in_schema=False)
+    async def exposition() -> Response:
+        return Response(await metrics.exposition(service), media_type=CONTENT_TYPE_LATEST)
+
+    return _Shield(app)
+
+
+class _Shield:
+    """The outermost layer: headers that every answer has, and no exception past it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, guarded)
+        except Exception as error:  # noqa: BLE001  # the last line: whatever it is, the caller hears 500
+            # The type and not the text: a message may repeat what was captured.
+            log.error("request_failed", error=type(error).__name__)  # noqa: TRY400
+            if not started:
+                answer = problems.problem(ApiError(Reason.INTERNAL, "see the server's log"))
+                await answer(scope, receive, guarded)

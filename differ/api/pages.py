@@ -1,0 +1,138 @@
+"""The report page's routes. Server-rendered; every state of a page is its address."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from differ.api.errors import ApiError, StoreUnavailable
+from differ.api.paging import LARGEST_SIZE, PageRequest
+from differ.api.query import Query as ListQuery
+from differ.api.service import LATEST, ReportService
+from differ.api.snapshots import Snapshot
+from differ.report import build as building
+from differ.report import render
+from differ.report.build import Wanted
+from differ.report.example import ExampleView, layout
+from differ.report.view import FrontView, LinkView, ReportView, ServiceRow
+from differ.store.evidence import Session
+
+SIGNATURE = Query(max_length=64, pattern="^[0-9a-z]*$")
+
+
+def router(service: ReportService) -> APIRouter:
+    """The pages."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/")
+    async def front() -> Response:
+        try:
+            rows = await service.services(PageRequest(LARGEST_SIZE), ListQuery())
+            if len(rows.items) == 1:
+                return RedirectResponse(f"/{rows.items[0].name}", 303)
+            view = FrontView(
+                tuple([await _row(service, each.name, each.display_name) for each in rows.items])
+            )
+            return _html(render.front_page(view))
+        except StoreUnavailable:
+            problem = (
+                "The store does not answer. What was counted is safe; this page works again once it does."
+            )
+            return _html(render.front_page(FrontView((), problem)), 503)
+
+    @routes.get("/services/{service_id}")
+    async def newest(service_id: str) -> Response:
+        try:
+            row = await service.session_row(service_id, LATEST)
+        except ApiError as error:
+            return _refused(error)
+        return RedirectResponse(f"/services/{row.service_id}/sessions/{row.id}", 303)
+
+    @routes.get("/services/{service_id}/sessions/{session_id}")
+    async def report(
+        service_id: str,
+        session_id: str,
+        show: Annotated[str, Query(max_length=32)] = "",
+        signature: Annotated[str, SIGNATURE] = "",
+        example: Annotated[int, Query(ge=1, le=10_000)] = 1,
+    ) -> Response:
+        try:
+            snapshot = await service.snapshot(service_id, session_id)
+            view = await report_view(service, snapshot, Wanted(show, signature, example))
+        except ApiError as error:
+            return _refused(error)
+        return _html(render.report_page(view))
+
+    @routes.get("/assets/report.js")
+    async def script() -> Response:
+        return Response(
+            render.script(), media_type="text/javascript", headers={"Cache-Control": "public, max-age=60"}
+        )
+
+    return routes
+
+
+async def report_view(service: ReportService, snapshot: Snapshot, wanted: Wanted) -> ReportView:
+    """The view of a session as it is wanted."""
+    session = snapshot.session
+    kept = await service.diff_ids(session)
+    signature = building.chosen_signature(snapshot.verdict, kept, wanted)
+    shown = await _example(
+        service, session, kept.get(signature, []), Wanted(wanted.show, signature, wanted.example)
+    )
+    others = [
+        LinkView(
+            each.candidate or each.id,
+            f"/services/{each.service_id}/sessions/{each.id}",
+            each.id == session.id,
+        )
+        for each in await service.session_rows(session.service_id)
+    ]
+    events = f"/v1/services/{session.service_id}/sessions/{session.id}/verdict/events"
+    return building.build(snapshot.verdict, kept, wanted, shown, others, events)
+
+
+async def _example(
+    service: ReportService, session: Session, ids: list[str], wanted: Wanted
+) -> ExampleView | None:
+    """The example at this place among those of its signature; the last one where there are fewer."""
+    if not ids:
+        return None
+    number = min(wanted.example, len(ids))
+    try:
+        diff = await service.kept_diff(session, ids[number - 1])
+    except ApiError:
+        return None  # it expired between the two reads
+    view = layout(diff)
+    if view is None:
+        return None
+    return view.placed(
+        number=number,
+        count=len(ids),
+        previous=wanted.link("example", example=number - 1) if number > 1 else "",
+        following=wanted.link("example", example=number + 1) if number < len(ids) else "",
+        link=wanted.link("example", example=number),
+        raw=f"/v1/services/{session.service_id}/sessions/{session.id}/diffs/{diff.id}",
+    )
+
+
+async def _row(service: ReportService, name: str, display_name: str) -> ServiceRow:
+    snapshot = await service.snapshot(name.removeprefix("services/"), LATEST)
+    return ServiceRow(
+        name=display_name,
+        href=f"/{name}",
+        candidate=snapshot.session.candidate,
+        verdict=building.verdict_view(snapshot.verdict),
+        seen=building.coverage(snapshot.verdict),
+    )
+
+
+def _refused(error: ApiError) -> Response:
+    return _html(render.message_page(error.status.title, error.detail), error.status.http)
+
+
+def _html(page: str, status: int = 200) -> HTMLResponse:
+    headers = {"Content-Security-Policy": render.policy(), "Cache-Control": "no-cache"}
+    return HTMLResponse(page, status, headers)

@@ -1,0 +1,103 @@
+"""The API process: settings → objects → serve until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from differ.api.app import create_app
+from differ.api.grpc_api import GrpcApi
+from differ.api.guard import Guard
+from differ.api.notes import RuleNotes
+from differ.api.service import DEFAULT_GATE, ReportService
+from differ.api.settings import ApiSettings
+from differ.api.snapshots import Snapshots
+from differ.core.policy import Policy, parse_policy
+from differ.store.evidence import Evidence
+from mirrordiff.process import http
+from mirrordiff.process.logs import logger
+from mirrordiff.process.redis import UNAVAILABLE, check_suitable, connect, redact_url
+from mirrordiff.v1 import report_service_pb2
+from mirrordiff.v1.report_service_pb2_grpc import add_ReportServiceServicer_to_server
+
+log = logger("differ.api")
+
+LARGEST_REQUEST = 64 * 1024
+"""Bytes of a gRPC request; all of them are a few names and numbers."""
+
+SERVICE_NAME = report_service_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name
+
+
+async def run(settings: ApiSettings) -> None:
+    """Serve until told to stop.
+
+    Raises PolicyError, RulesError or OSError for files that cannot be used, UnsuitableRedis and
+    AddressInUse as their names say. A Redis that is away makes answers say so, and comes back by itself.
+    """
+    gates = {DEFAULT_GATE: read_policy(settings.policy)}
+    notes = RuleNotes(settings.rules)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        redis = connect(settings.redis_url, name="api")
+        stack.push_async_callback(redis.aclose)
+        with contextlib.suppress(*UNAVAILABLE):
+            await check_suitable(redis)
+        evidence = Evidence(redis)
+        snapshots = Snapshots(evidence, gates, notes.read, time.time, public_url=settings.public_url)
+        service = ReportService(evidence, snapshots)
+
+        async def ready() -> str:
+            # Not whether Redis answers: a gate that asks meanwhile is told INCONCLUSIVE, which makes a
+            # release wait, and an API that cannot be reached would make it fail.
+            return "stopping" if stop.is_set() else ""
+
+        server, checks = grpc_server(service, settings)
+        await checks.set("liveness", health_pb2.HealthCheckResponse.SERVING)
+        await checks.set("readiness", health_pb2.HealthCheckResponse.SERVING)
+        await checks.set(SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
+        await server.start()
+        stack.push_async_callback(server.stop, 1)
+        await stack.enter_async_context(http.serve(create_app(service, ready), settings.api_http))
+        log.info(
+            "api_ready",
+            http=str(settings.api_http),
+            grpc=str(settings.api_grpc),
+            redis=redact_url(settings.redis_url),
+        )
+        await stop.wait()
+        await checks.enter_graceful_shutdown()
+    log.info("api_stopped")
+
+
+def grpc_server(
+    service: ReportService, settings: ApiSettings
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    """The gRPC server, not yet started, and its health. Raises AddressInUse."""
+    server = grpc.aio.server(
+        interceptors=[Guard()],
+        options=[("grpc.max_receive_message_length", LARGEST_REQUEST), ("grpc.so_reuseport", 0)],
+    )
+    add_ReportServiceServicer_to_server(GrpcApi(service), server)
+    checks = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    try:
+        server.add_insecure_port(str(settings.api_grpc))
+    except RuntimeError:
+        raise http.AddressInUse(settings.api_grpc) from None
+    return server, checks
+
+
+def read_policy(file: Path | None) -> Policy:
+    """The policy of a file, without one the default. Raises PolicyError and OSError."""
+    return Policy() if file is None else parse_policy(file.read_text("utf-8"))

@@ -1,0 +1,276 @@
+"""What can be asked, once for both APIs and the page. Everything here reads; nothing decides.
+
+Every method raises errors of `differ.api.errors` and nothing else that a caller could cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from differ.api.errors import NotFound, Reason, StoreUnavailable
+from differ.api.paging import Page, PageRequest
+from differ.api.query import Column, Columns, Query
+from differ.api.report_resources import Endpoint, Signature, endpoint_id, endpoint_of, signatures_of
+from differ.api.resources import (
+    Diff,
+    Service,
+    Session,
+    diff_of,
+    service_name,
+    service_of,
+    session_name,
+    session_of,
+)
+from differ.api.snapshots import Snapshot, Snapshots
+from differ.core.document import Document
+from differ.store import evidence as store
+from differ.store.records import KeptDiff
+from mirrordiff.process.redis import UNAVAILABLE
+
+Item = TypeVar("Item")
+
+LATEST: Final = "latest"
+DEFAULT_GATE: Final = "default"
+
+
+class View(StrEnum):
+    """How much of a resource is answered."""
+
+    BASIC = "BASIC"
+    FULL = "FULL"
+
+
+SERVICES: Final[Columns[Service]] = {
+    "name": Column(lambda each: each.name),
+    "display_name": Column(lambda each: each.display_name),
+    "last_seen_time": Column(lambda each: each.last_seen_time),
+}
+SESSIONS: Final[Columns[Session]] = {
+    "name": Column(lambda each: each.name),
+    "candidate": Column(lambda each: each.candidate),
+    "start_time": Column(lambda each: each.start_time),
+    "last_seen_time": Column(lambda each: each.last_seen_time),
+}
+ENDPOINTS: Final[Columns[Endpoint]] = {
+    "endpoint": Column(lambda each: each.endpoint),
+    "state": Column(lambda each: each.state),
+    "verdict": Column(lambda each: each.verdict),
+    "pairs": Column(lambda each: each.raw.total, number=True),
+    "different": Column(lambda each: each.raw.count, number=True),
+    "net": Column(lambda each: each.excess.net or 0.0, number=True),
+}
+SIGNATURES: Final[Columns[Signature]] = {
+    "id": Column(lambda each: each.id),
+    "endpoint": Column(lambda each: each.endpoint),
+    "field": Column(lambda each: each.field),
+    "kind": Column(lambda each: each.kind),
+    "detail": Column(lambda each: each.detail),
+    "risk": Column(lambda each: each.risk),
+    "pairs": Column(lambda each: each.differ.count, number=True),
+    "distinct_requests": Column(lambda each: each.distinct_requests, number=True),
+}
+DIFFS: Final[Columns[Diff]] = {
+    "time": Column(lambda each: each.time),
+    "endpoint": Column(lambda each: each.endpoint),
+    "method": Column(lambda each: each.method),
+    "path": Column(lambda each: each.path),
+    "outcome": Column(lambda each: each.outcome),
+    "request_id": Column(lambda each: each.request_id),
+    "signature": Column(lambda each: " ".join(each.signatures)),
+}
+"""What each list can be filtered and ordered by."""
+
+
+class ReportService:
+    """Reads of everything that is kept."""
+
+    def __init__(self, evidence: store.Evidence, snapshots: Snapshots) -> None:
+        self._evidence = evidence
+        self.snapshots = snapshots
+
+    async def services(self, page: PageRequest, query: Query) -> Page[Service]:
+        """Every service, last seen first."""
+        async with _store():
+            rows = await self._evidence.services()
+        return _cut(page, query, [service_of(row) for row in rows], SERVICES, "services")
+
+    async def service(self, service: str) -> Service:
+        """One service."""
+        async with _store():
+            rows = await self._evidence.services()
+        for row in rows:
+            if row.id == service:
+                return service_of(row)
+        raise NotFound(Reason.SERVICE_NOT_FOUND, service_name(service))
+
+    async def sessions(self, service: str, page: PageRequest, query: Query) -> Page[Session]:
+        """The sessions of a service, last seen first."""
+        rows = await self.session_rows(service)
+        return _cut(page, query, [session_of(row) for row in rows], SESSIONS, "sessions", service)
+
+    async def session_rows(self, service: str) -> list[store.Session]:
+        """The sessions of a service as they are kept, last seen first."""
+        async with _store():
+            rows = await self._evidence.sessions(service)
+        if not rows:
+            await self.service(service)
+        return rows
+
+    async def session(self, service: str, session: str) -> Session:
+        """One session."""
+        return session_of(await self.session_row(service, session))
+
+    async def session_row(self, service: str, session: str) -> store.Session:
+        """One session as it is kept; ``latest`` is the one last seen."""
+        if session == LATEST:
+            rows = await self.session_rows(service)
+            if rows:
+                return rows[0]
+        else:
+            async with _store():
+                row = await self._evidence.session(service, session)
+            if row is not None:
+                return row
+            await self.service(service)
+        raise NotFound(Reason.SESSION_NOT_FOUND, session_name(service, session))
+
+    async def snapshot(self, service: str, session: str, gate: str = DEFAULT_GATE) -> Snapshot:
+        """A session with its report and verdict."""
+        self._check_gate(service, gate)
+        row = await self.session_row(service, session)
+        async with _store():
+            return await self.snapshots.of(row, gate)
+
+    async def endpoints(
+        self, service: str, session: str, page: PageRequest, query: Query, view: View = View.BASIC
+    ) -> Page[Endpoint]:
+        """The endpoints of a session, ranked by what a caller would notice."""
+        snapshot = await self.snapshot(service, session)
+        name = _name(snapshot)
+        rows = [endpoint_of(each, name, full=view is View.FULL) for each in snapshot.report.endpoints]
+        return _cut(page, query, rows, ENDPOINTS, "endpoints", name, view)
+
+    async def endpoint(self, service: str, session: str, endpoint: str) -> Endpoint:
+        """One endpoint, in full."""
+        snapshot = await self.snapshot(service, session)
+        for each in snapshot.report.endpoints:
+            if endpoint_id(each.endpoint) == endpoint:
+                return endpoint_of(each, _name(snapshot), full=True)
+        raise NotFound(Reason.ENDPOINT_NOT_FOUND, f"{session_name(service, session)}/endpoints/{endpoint}")
+
+    async def signatures(
+        self, service: str, session: str, page: PageRequest, query: Query
+    ) -> Page[Signature]:
+        """The signatures of a session, the worst first."""
+        rows = await self._signatures(service, session)
+        return _cut(page, query, rows, SIGNATURES, "signatures", service, session)
+
+    async def signature(self, service: str, session: str, signature: str) -> Signature:
+        """One signature."""
+        for each in await self._signatures(service, session):
+            if each.id == signature:
+                return each
+        raise NotFound(Reason.SIGNATURE_NOT_FOUND, f"{session_name(service, session)}/signatures/{signature}")
+
+    async def _signatures(self, service: str, session: str) -> list[Signature]:
+        snapshot = await self.snapshot(service, session)
+        async with _store():
+            kept = await self._evidence.diff_ids(snapshot.session)
+        name = _name(snapshot)
+        return [each for row in snapshot.report.endpoints for each in signatures_of(row, name, kept)]
+
+    async def diffs(
+        self, service: str, session: str, page: PageRequest, query: Query, view: View = View.BASIC
+    ) -> Page[Diff]:
+        """The kept diffs of a session, newest first."""
+        row = await self.session_row(service, session)
+        async with _store():
+            by_signature = await self._evidence.diff_ids(row)
+            ids = sorted({each for ids in by_signature.values() for each in ids}, reverse=True)
+            if query == Query():
+                # Nothing has to be read of those that are on other pages.
+                cut = page.cut(ids, "diffs", service, row.id, "", "", view)
+                kept = await self._evidence.diffs(row, list(cut.items))
+                diffs = tuple(diff_of(each, row, full=view is View.FULL) for each in kept)
+                return Page(diffs, cut.next_token, cut.total)
+            kept = await self._evidence.diffs(row, ids)
+        found = query.apply([diff_of(each, row, full=False) for each in kept], DIFFS)
+        chosen = page.cut(found, "diffs", service, row.id, query.filter, query.order_by, view)
+        if view is View.BASIC:
+            return chosen
+        whole = {each.id: each for each in kept}
+        full = tuple(diff_of(whole[each.name.rpartition("/")[2]], row, full=True) for each in chosen.items)
+        return Page(full, chosen.next_token, chosen.total)
+
+    async def diff(self, service: str, session: str, diff: str, view: View = View.FULL) -> Diff:
+        """One kept diff, by default with its answers."""
+        row = await self.session_row(service, session)
+        return diff_of(await self.kept_diff(row, diff), row, full=view is View.FULL)
+
+    async def kept_diff(self, session: store.Session, diff: str) -> KeptDiff:
+        """One diff as it is kept."""
+        if diff and diff[-1] in "0123456789abcdef":
+            async with _store():
+                rows = await self._evidence.diffs(session, [diff])
+            if rows:
+                return rows[0]
+        raise NotFound(Reason.DIFF_NOT_FOUND, f"{session_name(session.service_id, session.id)}/diffs/{diff}")
+
+    async def diff_ids(self, session: store.Session) -> dict[str, list[str]]:
+        """The kept diffs of each signature, newest first."""
+        async with _store():
+            return await self._evidence.diff_ids(session)
+
+    async def lag(self) -> store.Lag:
+        """How far judging is behind capturing, over all services."""
+        async with _store():
+            return await self._evidence.lag()
+
+    async def verdict(self, service: str, session: str, gate: str = DEFAULT_GATE) -> Document:
+        """The verdict of a gate on a session."""
+        snapshot = await self.snapshot(service, session, gate)
+        return snapshot.verdict.document()
+
+    async def gate_verdict(self, service: str, gate: str, candidate: str = "") -> Document:
+        """The verdict of a gate on a candidate, without one on the latest.
+
+        Never an error where evidence is missing or the store is away: that is INCONCLUSIVE, and says
+        why. A gate that is not configured is an error, because waiting for it would not help.
+        """
+        self._check_gate(service, gate)
+        try:
+            async with _store():
+                rows = await self._evidence.sessions(service)
+                for row in rows:
+                    if candidate in {"", row.candidate, row.id}:
+                        return (await self.snapshots.of(row, gate)).verdict.document()
+        except StoreUnavailable:
+            return self.snapshots.without_evidence(service, candidate, gate, away=True).document()
+        return self.snapshots.without_evidence(service, candidate, gate, away=False).document()
+
+    def _check_gate(self, service: str, gate: str) -> None:
+        if gate not in self.snapshots.gates:
+            raise NotFound(Reason.GATE_NOT_FOUND, f"{service_name(service)}/gates/{gate}")
+
+
+def _name(snapshot: Snapshot) -> str:
+    return session_name(snapshot.session.service_id, snapshot.session.id)
+
+
+def _cut(
+    page: PageRequest, query: Query, rows: list[Item], columns: Columns[Item], *parameters: str
+) -> Page[Item]:
+    found = query.apply(rows, columns)
+    return page.cut(found, *parameters, query.filter, query.order_by)
+
+
+@asynccontextmanager
+async def _store() -> AsyncIterator[None]:
+    """Turns a store that does not answer into the error that says so."""
+    try:
+        yield
+    except UNAVAILABLE:
+        raise StoreUnavailable from None

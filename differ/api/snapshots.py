@@ -1,0 +1,124 @@
+"""One session read, summarised and judged, for all who ask within the same moment.
+
+Reading a session costs a round trip for each partition and some milliseconds of thought. Gates poll,
+pages refresh, watchers watch: they share one snapshot for as long as it is fresh, and while it is
+made, everyone who asks waits for the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from differ.core.facts import SessionFacts
+from differ.core.policy import Policy
+from differ.core.report import Report, summarise
+from differ.core.tally import Tally
+from differ.core.verdict import Verdict, judge
+from differ.store.evidence import Evidence, Session
+
+FRESH_S: Final = 0.5
+"""Age up to which a snapshot is given again. Shorter than anyone polls, longer than a burst of askers."""
+
+_MOST_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A session at one moment, ``at_us`` microseconds since the Unix epoch."""
+
+    session: Session
+    report: Report
+    verdict: Verdict
+    at_us: int
+
+
+class Snapshots:
+    """Snapshots by session and gate, made at most once at a time and kept while fresh."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        gates: dict[str, Policy],
+        notes: Callable[[], dict[str, str]],
+        clock: Callable[[], float],
+        *,
+        public_url: str = "",
+        fresh_s: float = FRESH_S,
+    ) -> None:
+        self._evidence = evidence
+        self.gates = gates
+        self._notes = notes
+        self._clock = clock
+        self._public_url = public_url.rstrip("/")
+        self._fresh_s = fresh_s
+        self._kept: dict[tuple[str, str], tuple[float, asyncio.Task[Snapshot]]] = {}
+
+    def now_us(self) -> int:
+        """Microseconds since the Unix epoch."""
+        return int(self._clock() * 1_000_000)
+
+    async def of(self, session: Session, gate: str) -> Snapshot:
+        """The snapshot of a session, no older than is fresh."""
+        place = (session.key, gate)
+        started, task = self._kept.get(place, (float("-inf"), None))
+        now = asyncio.get_running_loop().time()
+        if task is None or (task.done() and now - started > self._fresh_s):
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            task = asyncio.create_task(self._make(session, gate))
+            self._kept[place] = (now, task)
+        try:
+            # One asker who leaves must not take the snapshot from the others.
+            return await asyncio.shield(task)
+        except Exception:
+            self._kept.pop(place, None)
+            raise
+
+    async def _make(self, session: Session, gate: str) -> Snapshot:
+        epoch = session.epochs[-1] if session.epochs else None
+        tally, losses, lag, sessions = await asyncio.gather(
+            self._evidence.tally(session, epoch.id if epoch else ""),
+            self._evidence.losses(session.service),
+            self._evidence.lag(),
+            self._evidence.sessions(session.service_id),
+        )
+        now_us = self.now_us()
+        facts = replace(
+            self.facts(session.service, session.candidate, gate),
+            session=session.id,
+            primary_version=", ".join(session.primary_versions),
+            latest_candidate=sessions[0].candidate if sessions else None,
+            epochs=len(session.epochs),
+            opened_us=session.started_us,
+            first_us=epoch.started_us if epoch and tally else None,
+            last_us=session.last_seen_us if tally else None,
+            lag_pairs=lag.pairs,
+            lag_us=int(lag.oldest_age_s * 1_000_000),
+            dropped=sum(losses.values()),
+            report_uri=self.report_uri(session),
+        )
+        return self._judged(session, tally, facts, now_us)
+
+    def facts(self, service: str, candidate: str, gate: str) -> SessionFacts:
+        """What is known without any session."""
+        return SessionFacts(service=service, candidate=candidate, gate=gate, rules=self._notes())
+
+    def report_uri(self, session: Session) -> str:
+        """Where the report page of a session is."""
+        return f"{self._public_url}/services/{session.service_id}/sessions/{session.id}"
+
+    def _judged(self, session: Session, tally: Tally, facts: SessionFacts, now_us: int) -> Snapshot:
+        policy = self.gates[facts.gate]
+        report = summarise(tally, facts, policy)
+        return Snapshot(session, report, judge(report, policy, facts, now_us), now_us)
+
+    def without_evidence(self, service: str, candidate: str, gate: str, *, away: bool) -> Verdict:
+        """The verdict where there is no session of this candidate, or where the store is ``away``."""
+        facts = replace(
+            self.facts(service, candidate, gate), exists=away, store_unavailable=away, report_uri=""
+        )
+        policy = self.gates[gate]
+        return judge(summarise(Tally(), facts, policy), policy, facts, self.now_us())

@@ -1,0 +1,64 @@
+// Keys, and live updates where the server sends them. The page does without all of it.
+"use strict";
+const rows = () => [...document.querySelectorAll(".ep > summary, .see, .front a")].filter((e) => e.offsetParent);
+const move = (by) => {
+  const all = rows(), at = all.indexOf(document.activeElement);
+  const next = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + by))];
+  if (next) { next.focus(); next.scrollIntoView({ block: "nearest" }); }
+};
+const filter = (by) => {
+  const all = [...document.querySelectorAll(".filters a")], at = all.findIndex((a) => a.hasAttribute("aria-current"));
+  if (all.length) all[(at + by + all.length) % all.length].click();
+};
+const help = () => {
+  const open = document.querySelector(".help");
+  if (open) { open.remove(); return; }
+  const box = document.createElement("div");
+  box.className = "help";
+  box.setAttribute("role", "note");
+  for (const [key, text] of [["j k", "next, previous row"], ["Enter", "open"], ["e", "the example"], ["n p", "next, previous example"], ["f", "next filter"], ["t", "top"], ["?", "this help"]]) {
+    const line = document.createElement("div"), kbd = document.createElement("kbd");
+    kbd.textContent = key;
+    line.append(kbd, " " + text);
+    box.append(line);
+  }
+  document.body.append(box);
+};
+const go = (selector) => document.querySelector(selector)?.click();
+const KEYS = {
+  j: () => move(1), k: () => move(-1), f: () => filter(1), F: () => filter(-1), "?": help,
+  e: () => document.getElementById("example")?.scrollIntoView(), t: () => scrollTo(0, 0),
+  n: () => go("#example a[rel=next]"), p: () => go("#example a[rel=prev]"), Escape: () => document.querySelector(".help")?.remove(),
+};
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  const act = KEYS[event.key];
+  if (act) { event.preventDefault(); act(); }
+});
+
+const source = document.body.dataset.events;
+if (source) {
+  const live = document.getElementById("live");
+  const events = new EventSource(source);
+  let tag = "";
+  events.addEventListener("verdict", async (event) => {
+    live.textContent = "live";
+    const fresh = event.lastEventId;
+    if (tag && fresh !== tag) {
+      // The same page anew, put in place of this one with what is open still open.
+      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+      if (answer.ok) {
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const known = new Map([...document.querySelectorAll("details[id]")].map((d) => [d.id, d.open]));
+        for (const details of page.querySelectorAll("details[id]")) if (known.has(details.id)) details.open = known.get(details.id);
+        for (const part of ["main > .verdict", ".checks", ".filters", ".eps", ".rest"]) {
+          const before = document.querySelector(part), after = page.querySelector(part);
+          if (before && after && !before.contains(document.activeElement)) before.replaceWith(after);
+        }
+        document.title = page.title;
+      }
+    }
+    tag = fresh;
+  });
+  events.onerror = () => { live.textContent = "not live: the server does not answer"; };
+}

@@ -1,0 +1,89 @@
+"""The API process on the tests' Valkey, as its users find it: two addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+import httpx
+import pytest
+
+from differ.api.app import create_app
+from differ.api.process import grpc_server
+from differ.api.service import DEFAULT_GATE, ReportService
+from differ.api.settings import ApiSettings
+from differ.api.snapshots import Snapshots
+from differ.core.policy import Policy
+from differ.store.evidence import Evidence
+from mirrordiff.process.http import serve
+from mirrordiff.process.redis import Client
+from mirrordiff.process.settings import Address
+from mirrordiff.v1.report_service_pb2_grpc import ReportServiceStub
+from tests.api.seeding import START_US
+
+if TYPE_CHECKING:
+    from mirrordiff.v1.report_service_pb2_grpc import ReportServiceAsyncStub
+
+
+@dataclass
+class Api:
+    """A running API: a client for each of its two sides."""
+
+    http: httpx.AsyncClient
+    grpc: ReportServiceAsyncStub
+    channel: grpc.aio.Channel
+    address: Address
+    service: ReportService
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.asynccontextmanager
+async def running(redis: Client, policy: Policy | None = None) -> AsyncIterator[Api]:
+    """Both servers, in this event loop. The clock stands eleven minutes after the seeds' start."""
+    evidence = Evidence(redis)
+    snapshots = Snapshots(
+        evidence,
+        {DEFAULT_GATE: policy or Policy()},
+        dict,
+        lambda: START_US / 1_000_000 + 660,
+        public_url="https://diff.example",
+        fresh_s=0,
+    )
+    service = ReportService(evidence, snapshots)
+
+    async def ready() -> str:
+        return ""
+
+    settings = ApiSettings(
+        api_grpc=Address("127.0.0.1", free_port()), api_http=Address("127.0.0.1", free_port())
+    )
+    server, _ = grpc_server(service, settings)
+    await server.start()
+    async with (
+        serve(create_app(service, ready), settings.api_http),
+        httpx.AsyncClient(base_url=f"http://{settings.api_http}") as client,
+        grpc.aio.insecure_channel(str(settings.api_grpc)) as channel,
+    ):
+        stub: ReportServiceAsyncStub = ReportServiceStub(channel)  # type: ignore[assignment]
+        yield Api(client, stub, channel, settings.api_http, service)
+    await server.stop(0)
+
+
+@pytest.fixture
+async def api(redis: Client) -> AsyncIterator[Api]:
+    """The API with the default policy."""
+    async with running(redis) as started:
+        yield started
+    await asyncio.sleep(0)
