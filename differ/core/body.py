@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from differ.core.findings import Collector
-from differ.core.lifting.bodies import Reading, decoded, family_of, lift
+from differ.core.lifting.bodies import Reading, decoded, family_of, is_plain_json, lift
 from differ.core.lifting.graphql import has_errors
+from differ.core.lifting.jsons import lift_both
 from differ.core.lifting.lifted import Family, Lifted, Unreadable
 from differ.core.lifting.media import Media, parse_media
 from differ.core.lifting.protobuf import Schemas
@@ -55,6 +56,8 @@ def compare_bodies(
             # One side keeps the promise of its content-type and the other does not.
             found.add_in_body((), Kind.TYPE, _bytes(body_p), _bytes(body_s))
         return reason
+    if lifted_p.encoded and lifted_p.encoded == lifted_s.encoded:
+        return ""
     if primary.status == shadow.status == 200:
         _compare_errors(lifted_p.value, lifted_s.value, found)
     return _compare_lifted(lifted_p, lifted_s, found)
@@ -89,7 +92,10 @@ def _lift_both(
 ) -> tuple[Lifted | Unreadable, Lifted | Unreadable]:
     """Both bodies in one family: their own, else the first of JSON, text and bytes that both are."""
     family_p, family_s = family_of(reading_p.media, body_p), family_of(reading_s.media, body_s)
-    lifted_p, lifted_s = lift(family_p, body_p, reading_p), lift(family_s, body_s, reading_s)
+    if is_plain_json(family_p, body_p, reading_p) and is_plain_json(family_s, body_s, reading_s):
+        lifted_p, lifted_s = lift_both(body_p, body_s)
+    else:
+        lifted_p, lifted_s = lift(family_p, body_p, reading_p), lift(family_s, body_s, reading_s)
     if _reasons(lifted_p, lifted_s, bounds=True):
         return lifted_p, lifted_s
     if family_p is not family_s:

@@ -63,14 +63,27 @@ class Collector:
 
     def outcome(self, reason: str = "") -> Outcome:
         """The outcome; ``reason`` says why the body was not compared, where it was not."""
-        findings = (
-            tuple(sorted(self._findings, key=_order)) if len(self._findings) > 1 else tuple(self._findings)
-        )
+        findings = tuple(_sorted(self._findings))
         if self._regressions:
             return Outcome(Result.DIFFERENT, findings, omitted=self._omitted)
         if reason:
             return Outcome(Result.SKIPPED, findings, reason, omitted=self._omitted)
         return Outcome(Result.SAME, findings, omitted=self._omitted)
+
+
+def _sorted(findings: list[Finding]) -> list[Finding]:
+    if len(findings) < 2:
+        return findings
+    try:
+        return sorted(findings, key=_plain_order)
+    except TypeError:
+        # A position and a name at one place, where the two sides are of different types.
+        return sorted(findings, key=_order)
+
+
+def _plain_order(finding: Finding) -> tuple[int, str, tuple[Step, ...], str]:
+    path = finding.difference.path
+    return _PARTS[path.part], path.name, path.steps, finding.difference.kind
 
 
 def _order(finding: Finding) -> tuple[int, str, list[tuple[int, int, str]], str]:
@@ -80,5 +93,4 @@ def _order(finding: Finding) -> tuple[int, str, list[tuple[int, int, str]], str]
 
 
 def _step_order(step: Step) -> tuple[int, int, str]:
-    # A position and a name can stand at one place where the two sides are of different types.
     return (0, step, "") if isinstance(step, int) else (1, 0, str(step))

@@ -1,8 +1,12 @@
 """Values that bodies are lifted into, what makes two of them equal, and how they are shown.
 
-A lifted value is a JSON value, numbers as exact ``int`` or ``Decimal``, with a few nodes for what
-JSON cannot say: :class:`Token`, :class:`Repeated`, :class:`Element`, :class:`Chunk`,
-:class:`Opaque`. Python's own ``==`` is not our equality, because to it ``True == 1``.
+A lifted value is a JSON value, with a few nodes for what JSON cannot say: :class:`Token`,
+:class:`Repeated`, :class:`Element`, :class:`Chunk`, :class:`Opaque`. Python's own ``==`` is not our
+equality, because to it ``True == 1``.
+
+Numbers are exact: ``int`` and ``Decimal``, or ``int`` and ``float`` where both sides of a comparison
+have numbers of at most 15 significant digits only, which no two doubles confuse and which are read
+several times faster. The two sides of a pair are always lifted in the same of these two ways.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import Final
 import msgspec
 
 Value = object
-"""None, bool, int, Decimal, str, a list or a dict of values with string keys, or a node below."""
+"""None, bool, int, float, Decimal, str, a list or a dict (string keys) of values, or a node below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ TYPES: Final[dict[type, str]] = {
     type(None): "null",
     bool: "boolean",
     int: "number",
+    float: "number",
     Decimal: "number",
     Token: "number",
     str: "string",
@@ -81,15 +86,29 @@ TYPES: Final[dict[type, str]] = {
 """The type that counts for ``kind: type``: an integer and a decimal are both numbers."""
 
 
+_ABSENT: Final = object()
+
+
 def same(a: Value, b: Value) -> bool:
     """Whether two lifted values are equal: numbers by exact value, no boolean is ever a number."""
-    kind = type(a)
-    if kind is not type(b):
-        return TYPES[kind] == TYPES[type(b)] == "number" and a == b
+    if a is b:
+        return True
     if isinstance(a, dict) and isinstance(b, dict):
-        return len(a) == len(b) and all(key in b and same(item, b[key]) for key, item in a.items())
+        if len(a) != len(b):
+            return False
+        for key, left in a.items():
+            right = b.get(key, _ABSENT)
+            if left is right:
+                continue
+            # Most members are texts: no call for those.
+            if left != right if type(left) is str else not same(left, right):
+                return False
+        return True
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
+    kind = type(a)
+    if kind is not type(b):
+        return a == b and TYPES.get(kind) == TYPES.get(type(b)) == "number"
     if isinstance(a, Repeated) and isinstance(b, Repeated):
         return same(a.values, b.values)
     if isinstance(a, Element) and isinstance(b, Element):
@@ -110,7 +129,7 @@ def _canonical(value: Value, parts: list[str]) -> None:  # noqa: C901, PLR0912  
             parts.append(_quoted(value))
         case None | True | False:
             parts.append(repr(value))
-        case int() | Decimal():
+        case int() | float() | Decimal():
             parts.append(number_text(value))
         case dict():
             parts.append("{")
@@ -146,9 +165,15 @@ def _quoted(text: str) -> str:
     return f'"{len(text)}:{text}'
 
 
-def number_text(number: int | Decimal) -> str:
+def exact(number: float | Decimal) -> Decimal:
+    """A lifted number as the decimal that the body spelled."""
+    # The shortest text that gives a double is the one that was read, if that had at most 15 digits.
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+
+
+def number_text(number: float | Decimal) -> str:
     """One spelling for all spellings of a number: ``100``, ``1e2`` and ``100.0`` give the same text."""
-    sign, digits, exponent = Decimal(number).as_tuple()
+    sign, digits, exponent = exact(number).as_tuple()
     if not isinstance(exponent, int):
         return f"n{number};"
     text = "".join(map(str, digits)).lstrip("0")
@@ -170,6 +195,9 @@ def shown(value: Value) -> object:
     It is the value itself where its JSON text has at most SHOWN_BYTES bytes, and otherwise a string
     with the head of it and its size. A Decimal is kept where no float has the same value.
     """
+    kind = type(value)
+    if value is None or kind is bool or kind is float or (kind is str and _shows_as_it_is(str(value))):
+        return value
     plain = _plain(value, _Budget(SHOWN_BYTES))
     text = _PLAIN.encode(plain)
     if len(text) <= SHOWN_BYTES:
@@ -177,6 +205,11 @@ def shown(value: Value) -> object:
     if isinstance(value, str) and isinstance(plain, str):
         return f"{_head(plain.encode())}… ({len(value)} characters)"
     return f"{_head(text)}… ({_size(value)})"
+
+
+def _shows_as_it_is(text: str) -> bool:
+    # Escaped, a character takes six bytes at most.
+    return len(text) < SHOWN_BYTES // 6 and text.isascii()
 
 
 def _head(text: bytes) -> str:
@@ -210,7 +243,7 @@ def _plain(value: Value, budget: _Budget) -> object:  # noqa: C901, PLR0912  (on
             text = value if len(value) <= SHOWN_BYTES else value[: SHOWN_BYTES + 1]
             budget.left -= len(text)
             return text.encode(errors="backslashreplace").decode()
-        case None | bool():
+        case None | bool() | float():
             return value
         case int():
             # Beyond this many digits Python refuses to print an int.

@@ -30,7 +30,7 @@ class Order(Protocol):
 Ordering = Callable[[Steps], Order | None]
 """Which arrays are unordered: asked for each array that differs."""
 
-_SCALARS: Final = frozenset({str, int, Decimal})
+_SCALARS: Final = frozenset({str, int, float, Decimal})
 
 _ABSENT: Final = object()
 
@@ -75,6 +75,7 @@ class Walk:
     def _objects(self, a: dict[str, Value], b: dict[str, Value], steps: Steps) -> None:
         if self._exact and a == b:
             return
+        missing = 0
         for key, left in a.items():
             right = b.get(key, _ABSENT)
             # None, booleans and small integers are one object on both sides; most strings are not.
@@ -85,10 +86,11 @@ class Walk:
                 if left != right:
                     self._emit((*steps, key), Kind.VALUE, left, right)
             elif right is _ABSENT:
+                missing += 1
                 self._emit((*steps, key), Kind.MISSING, left, None)
             else:
                 self.compare(left, right, (*steps, key))
-        if len(b) > len(a) or b.keys() - a.keys():
+        if len(b) > len(a) - missing:
             for key, right in b.items():
                 if key not in a:
                     self._emit((*steps, key), Kind.EXTRA, None, right)

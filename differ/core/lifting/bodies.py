@@ -51,9 +51,18 @@ def lift(family: Family, body: bytes, reading: Reading) -> Lifted | Unreadable:
     return _LIFTERS[family](body, reading)
 
 
+def is_plain_json(family: Family, body: bytes, reading: Reading) -> bool:
+    """Whether a body is JSON in UTF-8 without a byte order mark, as nearly all JSON is."""
+    return family is Family.JSON and reading.media.charset in _UTF_8 and body[:1] not in _MARKS
+
+
+_UTF_8: Final = frozenset({"", "utf-8", "utf8"})
+_MARKS: Final = frozenset({b"\xef", b"\xff", b"\xfe", b"\0"})
+
+
 def _json(body: bytes, reading: Reading) -> Lifted | Unreadable:
     # JSON is UTF-8 (RFC 8259); another charset or a byte order mark is honoured all the same.
-    if reading.media.charset in ("", "utf-8", "utf8") and body[:1] not in (b"\xef", b"\xff", b"\xfe", b"\0"):
+    if is_plain_json(Family.JSON, body, reading):
         return lift_json(body)
     text = to_text(body, reading.media.charset)
     return Unreadable("not JSON: not text in its charset") if text is None else lift_json_text(text)

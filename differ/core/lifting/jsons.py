@@ -10,6 +10,7 @@ lone surrogates, ``NaN`` and a value with something behind it.
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -17,29 +18,57 @@ import msgspec
 from differ.core.lifting.lifted import MAX_DEPTH, TOO_DEEP, Lifted, Unreadable, too_deep
 from differ.core.values import Repeated, Token, Value
 
-_fast = msgspec.json.Decoder(float_hook=Decimal)
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode_decimals = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode_floats = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
 _OUT_OF_RANGE = Unreadable("a number with an exponent beyond what can be compared", bound=True)
 
 _MAX_DIGITS = 4000
 """Digits of an integer that become an int; Python refuses 4,300, and Decimal has the same value."""
 
+_DIGITS = bytes(0x30 if chr(code) in "0123456789." else 0x20 for code in range(256))
+_LONG_NUMBER = b"0" * 16
+_TINY_NUMBER = re.compile(rb"[0-9.][eE]-")
 
-def lift_json(data: bytes) -> Lifted | Unreadable:
-    """The JSON value that ``data`` (UTF-8) holds."""
+
+def floats_are_exact(data: bytes) -> bool:
+    """Whether no two different numbers of such bodies become one double.
+
+    That holds for up to 15 significant digits, away from zero; beyond the largest double the parser
+    itself refuses. Digits in texts are seen too, which costs speed and nothing else.
+    """
+    if _LONG_NUMBER in data.translate(_DIGITS):
+        return False
+    return (b"e-" not in data and b"E-" not in data) or _TINY_NUMBER.search(data) is None
+
+
+def lift_json(data: bytes, *, floats: bool = False) -> Lifted | Unreadable:
+    """The JSON value that ``data`` (UTF-8) holds.
+
+    ``floats`` makes numbers doubles, for where ``floats_are_exact`` holds for both sides.
+    """
     try:
-        value = _fast.decode(data)
-        # An escaped quotation mark could make up for a lost one.
-        whole = b"\\u0022" not in data and data.count(b'"') == _encode(value).count(b'"')
+        value = _decode_floats(data) if floats else _decode_decimals(data)
+        encoded = _encode(value)
     except (ValueError, RecursionError, InvalidOperation):
         # ValueError is the parent of msgspec's errors and of those about Unicode.
         return lift_json_exactly(data)
-    if not whole:
+    # An escaped quotation mark could make up for a lost one.
+    if b"\\u0022" in data or data.count(b'"') != encoded.count(b'"'):
         return lift_json_exactly(data)
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and too_deep(value):
         return TOO_DEEP
-    return Lifted(value, booleans=b"true" in data or b"false" in data)
+    return Lifted(value, booleans=b"true" in data or b"false" in data, encoded=encoded)
+
+
+def lift_both(primary: bytes, shadow: bytes) -> tuple[Lifted | Unreadable, Lifted | Unreadable]:
+    """The JSON values of two sides, their numbers in one way."""
+    if floats_are_exact(primary) and floats_are_exact(shadow):
+        lifted = lift_json(primary, floats=True), lift_json(shadow, floats=True)
+        if all(isinstance(side, Lifted) and side.encoded for side in lifted):
+            return lifted
+    return lift_json(primary), lift_json(shadow)
 
 
 def lift_json_exactly(data: bytes) -> Lifted | Unreadable:

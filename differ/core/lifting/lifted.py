@@ -36,12 +36,14 @@ class Lifted:
     """A body as a value.
 
     ``booleans`` tells whether true or false may be in it: where neither side has any, Python's own
-    ``==`` is exact. ``trailing`` is what stood behind the value and does not belong to it.
+    ``==`` is exact. ``trailing`` is what stood behind the value and does not belong to it. Two values
+    with one ``encoded``, where it is not empty, are the same.
     """
 
     value: Value
     booleans: bool = True
     trailing: str = ""
+    encoded: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

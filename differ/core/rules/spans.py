@@ -8,7 +8,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from differ.core.values import Value
+from differ.core.values import Value, exact
 
 MAX_TEXT: Final = 64
 """Characters of a text that may be a time; the longest notation has about 40."""
@@ -71,12 +71,12 @@ def _apart(a: Value, b: Value) -> timedelta | None:
 def _epochs(a: Value, b: Value) -> timedelta | None:
     if isinstance(a, bool) or isinstance(b, bool):
         return None
-    if not isinstance(a, int | Decimal) or not isinstance(b, int | Decimal):
+    if not isinstance(a, int | float | Decimal) or not isinstance(b, int | float | Decimal):
         return None
     # Seconds have 10 digits from 2001 to 2286; each finer unit has three more.
     for digits, unit in ((11, 1), (14, 1_000), (17, 1_000_000), (20, 1_000_000_000)):
         if abs(a) < 10**digits and abs(b) < 10**digits:
-            return timedelta(seconds=float(abs(Decimal(a) - Decimal(b)) / unit))
+            return timedelta(seconds=float(abs(exact(a) - exact(b)) / unit))
     return None
 
 

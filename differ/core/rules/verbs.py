@@ -30,7 +30,7 @@ from differ.core.paths import Part, Path
 from differ.core.rules.linear import Expression
 from differ.core.rules.pattern import Pattern
 from differ.core.rules.spans import apart
-from differ.core.values import Value, shown
+from differ.core.values import Value, exact, shown
 
 MAX_TEXT: Final = 64 * 1024
 """Characters of a text that ``matches`` looks at; a longer one is not excused."""
@@ -181,7 +181,7 @@ def _is(value: Value, approved: object) -> bool:
 
 
 def _nested(value: Value) -> bool:
-    return not (value is None or isinstance(value, str | int | Decimal))
+    return not (value is None or isinstance(value, str | int | float | Decimal))
 
 
 def _within(verb: Within, a: Value, b: Value) -> bool:
@@ -211,11 +211,11 @@ def _number(value: Value) -> Decimal | None:
         if len(value) > _MAX_NUMBER or not _NUMBER.fullmatch(value):
             return None
         value = Decimal(value)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     if isinstance(value, int) and value.bit_length() > 4 * _MAX_NUMBER:
         return None
-    number = Decimal(value)
+    number = exact(value)
     small = abs(number.adjusted()) <= _MAX_NUMBER and len(number.as_tuple().digits) <= _MAX_NUMBER
     return number if small else None
 
@@ -226,7 +226,7 @@ _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,9})?", re.A
 def _text(value: Value) -> str | None:
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else None
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return str(shown(value))
     return None
 
