@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -57,7 +56,6 @@ def demo(*, once: bool, count: int, verbose: bool) -> int:
             _wait_until_judged(stack, answered, stop)
             if stop.is_set():
                 return INTERRUPTED
-            _show_findings(plan)
             verdict = _gate(plan)
             if once:
                 return verdict
@@ -154,27 +152,8 @@ def _progress(items: Iterable[object], length: int, label: str) -> Iterator[Iter
             yield plain
 
 
-def _show_findings(plan: Plan) -> None:
-    """What was found, as the API lists it: one line for each way in which v2 differs."""
-    target = f"/v1/services/{plan.service}/sessions/latest/signatures"
-    status, text = probe.http_ask(plan.api_http, target, timeout=30)
-    if status != 200:
-        raise Unreachable(f"the API did not list what was found: {text.strip() or 'no answer'}")
-    rows = [
-        (one["risk"], one["endpoint"], one["field"], one["detail"] or one["kind"], one["differ"])
-        for one in json.loads(text)["signatures"]
-        if not one["noisy"]
-    ]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
-    click.echo(f"\nFound {len(rows)} ways in which v2 differs, by risk:\n")
-    for *words, differ in rows:
-        line = "  ".join(f"{word:{width}}" for word, width in zip(words, widths, strict=True))
-        click.echo(f"  {line}  in {differ['count']:,} of {differ['total']:,} pairs")
-
-
 def _gate(plan: Plan) -> int:
-    """Ask for the verdict as a pipeline does, and show the answer."""
+    """Ask for the verdict and what was found, as a pipeline does."""
     click.echo()
-    api = f"http://{plan.api_http}"
-    command = [sys.executable, "-P", "-m", "differ", "gate", plan.service, "--api", api]
+    command = [sys.executable, "-P", "-m", "differ", "gate", plan.service, "--api", str(plan.api_http)]
     return subprocess.run(command, check=False).returncode

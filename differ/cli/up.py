@@ -122,7 +122,7 @@ def announcement(plan: Plan, stack: Stack) -> str:
     """Where to send requests and where to look."""
     mirrored = "All methods are" if plan.unsafe else "GET, HEAD and OPTIONS are"
     rest = "" if plan.unsafe else "; what could write goes to the primary alone (--unsafe mirrors it too)"
-    api = "" if plan.api_http.port == API_PORT else f" --api http://{plan.api_http}"
+    api = "" if plan.api_http.port == API_PORT else f" --api {plan.api_http}"
     metrics = ("\n" + " " * 20).join(
         f"http://{address}/metrics ({name})" for name, address in stack.http.items()
     )

@@ -223,6 +223,7 @@ class Stack:
         elif name == "api":
             environ["MIRRORDIFF_API_HTTP"] = str(self._plan.api_http)
             environ["MIRRORDIFF_API_GRPC"] = str(self._plan.api_grpc)
+            environ["MIRRORDIFF_PUBLIC_URL"] = f"http://{self._plan.api_http}"
             if self._plan.policy is not None:
                 environ["MIRRORDIFF_POLICY"] = str(self._plan.policy)
         else:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 FINDINGS = [
-    ("high", "GET /customers/{id}/alerts", "status", "204→500", "in 100 of 100 pairs"),
-    ("high", "GET /products/{id}", "$.package.weight_grams", "missing", "in 100 of 100 pairs"),
-    ("high", "GET /customers/{id}", "header.cache-control", "missing", "in 100 of 100 pairs"),
-    ("medium", "GET /orders/{id}", "$.totals.tax", "value", "in 33 of 100 pairs"),
+    ("high", "GET /customers/{id}/alerts", "≠ status", "204→500", "100 % of 100 pairs"),
+    ("high", "GET /products/{id}", "− $.package.weight_grams", "missing", "100 % of 100 pairs"),
+    ("medium", "GET /customers/{id}", "− header.cache-control", "missing", "100 % of 100 pairs"),
+    ("medium", "GET /orders/{id}", "≠ $.totals.tax", "value", "33 % of 100 pairs"),
 ]
 
 
@@ -33,7 +33,7 @@ def found(said: str) -> list[tuple[str, ...]]:
     return [
         tuple(re.split(r" {2,}", line.strip()))
         for line in said.splitlines()
-        if re.search(r"  in [\d,]+ of [\d,]+ pairs$", line)
+        if re.match(r"  (high|medium|low) ", line)
     ]
 
 
@@ -54,8 +54,7 @@ async def test_once_it_finds_the_planted_faults_and_ends_with_the_gates_code(fol
     assert process.returncode == 1, errors.decode()
     assert errors == b""
     assert sorted(found(said)) == sorted(FINDINGS)
-    assert "Found 4 ways" in said
-    assert "FAIL" in said
+    assert "FAIL  default  v1 → v2  500 pairs compared" in said
     assert left_in(folder) == []
 
 

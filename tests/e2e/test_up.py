@@ -130,8 +130,9 @@ async def test_requests_are_mirrored_captured_and_judged() -> None:
         assert await run.metric("collector", "mirrordiff_captures_total") == 100
         assert await run.metric("collector", "mirrordiff_captures_dropped_total") == 0
         assert settled == 50
-        async with httpx.AsyncClient() as client:
-            assert (await client.get(f"http://127.0.0.1:{run.api}/")).status_code == 200
+        async with httpx.AsyncClient(follow_redirects=True) as client:
+            page = await client.get(f"http://127.0.0.1:{run.api}/")
+            assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert len(v1.requests) == 51
     assert len(v2.requests) == 50
 

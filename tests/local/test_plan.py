@@ -136,3 +136,19 @@ def test_why_nothing_can_listen_is_said() -> None:
     )
     # 192.0.2.0/24 is for documentation: no machine has it.
     assert "cannot be listened on" in (why_not_free(Address("192.0.2.77", port)) or "")
+
+
+def test_rules_and_policies_are_read_before_anything_starts(flags: Flags, tmp_path: Path) -> None:
+    rules, policy, binary = (tmp_path / name for name in ("rules.yaml", "policy.yaml", "binary"))
+    rules.write_text("rules:\n  - ignore: {field: $.a}\n  - ignoring: {field: $.b}\n    note: x\n")
+    policy.write_text("tolerance: often\n")
+    binary.write_bytes(b"\xff\xfe")
+    of_rules, of_policy = problems(flags, rules=str(rules), policy=str(policy))
+    assert of_rules.startswith(f"--rules has rules that cannot be used: {rules}:\n    ")
+    assert len(of_rules.splitlines()) >= 3
+    assert of_policy.startswith(f"--policy has a policy that cannot be used: {policy}:\n    line 1")
+    assert problems(flags, rules=str(binary)) == [f"--rules cannot be read: {binary}: it is not UTF-8"]
+    rules.write_text("rules:\n  - ignore: {field: $.a}\n    note: agreed\n")
+    policy.write_text("")
+    plan = check(dataclasses.replace(flags, rules=str(rules), policy=str(policy)))
+    assert (plan.rules, plan.policy) == (rules, policy)
