@@ -4,6 +4,9 @@ Where v1 disagrees with itself, v2 must disagree in the same way. Compared are t
 values (text, number, null, absent, …) by their shares, and how *spread* they are, by the share of the
 commonest of some hash classes: a random id that became constant falls into one. Both tests hold at every
 look, and both allow for a margin.
+
+Spread is compared only where v1's values are many. A handful of names (of v1's pods, say) may well
+become one without anything being wrong: a candidate often runs in a single copy.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ SHAPE_MARGIN: Final = 0.05
 
 SPREAD_MARGIN: Final = 0.2
 """By so much the share of the commonest class may grow."""
+
+MANY_CLASSES: Final = 12
+"""Values in so many of the hash classes are many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,8 @@ def _spread_change(shadow: Mapping[str, int], base: Mapping[str, int], alpha: fl
 
     All classes of both sides have their bounds at once, so that the commonest may be picked freely.
     """
+    if distinct_classes(base) < MANY_CLASSES:
+        return None
     each = alpha / (2 * CLASSES * len(SHAPES))
     after, before = (
         Rate(max(shadow.values()), sum(shadow.values())),

@@ -121,7 +121,7 @@ def _excess_check(one: EndpointVerdict, mode: Mode) -> Check:
         code,
         "pairs that differ beyond noise",
         word,
-        f"{judged.net_text} by {blamed}" if blamed else judged.net_text,
+        f"{judged.net_text}{f' by {blamed}' if blamed else ''}{_advice(report, word)}",
         _limit(judged),
         endpoint=report.endpoint,
         mode=Mode.ADVISORY if one.pooled else mode,
@@ -129,6 +129,15 @@ def _excess_check(one: EndpointVerdict, mode: Mode) -> Check:
         need=need,
         signatures=tuple(sig.id for sig in shown),
     )
+
+
+def _advice(report: EndpointReport, word: Word) -> str:
+    """Points to the rules that are suggested for fields with a part in a FAIL."""
+    blamed = {place.field for place in report.fields if place.regressed}
+    suggested = [one.field for one in report.suggestions if one.field in blamed]
+    if word is not Word.FAIL or not suggested:
+        return ""
+    return f" ({', '.join(suggested[:_NAMED])} looks random on both sides: see the suggested rules)"
 
 
 def _undecided(one: EndpointVerdict) -> tuple[Code, int | None]:

@@ -20,6 +20,7 @@ ECHO: Final = "both sides echo an id of their own request"
 
 _MINUTE_US: Final = 60_000_000
 _QUARTER_US: Final = 15 * _MINUTE_US
+_EXACT_US: Final = 50_000
 _DAY_US: Final = 24 * 60 * _MINUTE_US
 
 
@@ -108,11 +109,13 @@ def _plain(text: str) -> str:
 class _Moment:
     """A timestamp: its format with digits blotted out, and when, in microseconds since the epoch.
 
-    ``local``: it names no zone, so it may be off by a whole number of quarters of an hour.
+    ``whole``: it has no fraction of a second. ``local``: it names no zone, so it may be off by a whole
+    number of quarters of an hour.
     """
 
     form: str
     us: int
+    whole: bool
     local: bool = False
 
 
@@ -129,6 +132,10 @@ def _both_show_now(before: object, after: object, primary: _Side, other: _Side) 
         if abs(zone) > _DAY_US:
             return False
         off_left, off_right = off_left - zone, off_right - zone
+    if left.whole != right.whole and abs(off_left if left.whole else off_right) > _EXACT_US:
+        # Many clocks leave out a fraction that is zero. Then the whole second is the very time of the
+        # answer; else the fraction was cut off, and that is another format.
+        return False
     return abs(off_left) <= _MINUTE_US and abs(off_right) <= _MINUTE_US
 
 
@@ -167,7 +174,7 @@ def _epoch(text: str, form: str) -> _Moment | None:
         return None
     whole, dot, fraction = text.partition(".")
     us = int(whole.ljust(16, "0")[:16]) + int((fraction + "000000")[:6])
-    return _Moment(f"{form} of {len(whole)} digits{dot and ' with fraction'}", us)
+    return _Moment(f"{form} of {len(whole)} digits", us, whole=not dot)
 
 
 def _calendar(text: str, *, local: bool) -> _Moment | None:
@@ -175,7 +182,10 @@ def _calendar(text: str, *, local: bool) -> _Moment | None:
         moment = datetime.fromisoformat(text.replace(",", "."))
     except ValueError:
         return None
-    return _Moment(_form(text), _to_us(moment.replace(tzinfo=UTC) if local else moment), local)
+    # Clocks that trim zeros give fractions of different length.
+    form = _DIGIT.sub("0", _FRACTION.sub("", text))
+    us = _to_us(moment.replace(tzinfo=UTC) if local else moment)
+    return _Moment(form, us, whole=form == _DIGIT.sub("0", text), local=local)
 
 
 def _http_date(text: str) -> _Moment | None:
@@ -186,12 +196,7 @@ def _http_date(text: str) -> _Moment | None:
         moment = datetime.fromisoformat(f"{text[12:16]}-{month:02}-{text[5:7]}T{text[17:25]}+00:00")
     except ValueError:
         return None
-    return _Moment("HTTP date", _to_us(moment))
-
-
-def _form(text: str) -> str:
-    # Clocks that trim zeros give fractions of different length.
-    return _DIGIT.sub("0", _FRACTION.sub(".0", text))
+    return _Moment("HTTP date", _to_us(moment), whole=True)
 
 
 def _to_us(moment: datetime) -> int:

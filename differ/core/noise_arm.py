@@ -5,7 +5,11 @@ which v1 disagrees with itself often enough is *noisy*. It is left out when pair
 counted as different (5 % of noise would cost thirty times the pairs), and judged by itself with a
 tolerance of its own.
 
-Which fields are noisy is chosen by the noise arm alone, never by what the shadow did.
+Which fields are noisy is chosen by the noise arm alone, never by what the shadow did. A status is never
+left out: what breaks callers is judged by the endpoint's own tolerance, however flaky v1 is.
+
+A control that fails where v1 does not is no copy of v1. Were its failures taken for noise, a broken
+control would excuse a broken candidate; so it is not listened to.
 """
 
 from __future__ import annotations
@@ -18,9 +22,13 @@ from typing import Final
 from differ.core.evidence import EndpointEvidence
 from differ.core.names import field_id
 from differ.core.rate import Rate
+from differ.core.risk import STATUS_FIELDS, is_failure
 
 NOISY_FROM: Final = 3
 """A field is noisy once v1 disagreed with itself so often: once may be a write between two reads."""
+
+BROKEN_SHARE: Final = 0.05
+"""A control that fails in a larger share of answers, where the primary does not, is broken."""
 
 
 class Source(StrEnum):
@@ -42,7 +50,9 @@ class NoiseArm:
     @property
     def noisy(self) -> frozenset[str]:
         """The fields that are noisy."""
-        return frozenset(name for name, count in self.fields.items() if count >= NOISY_FROM)
+        return frozenset(
+            name for name, count in self.fields.items() if count >= NOISY_FROM and name not in STATUS_FIELDS
+        )
 
     def of_field(self, name: str) -> Rate:
         """How often v1 disagrees with itself about a field."""
@@ -61,6 +71,8 @@ def noise_arm(
     ``controlled``: the service has a control. Then an endpoint that it has not answered yet has an arm
     with nothing in it, which leaves every noise possible: better undecided than a false alarm.
     """
+    if controlled and _broken(endpoint):
+        return NoiseArm(Source.CONTROL, 0, {}, {})
     if controlled:
         fields = {name: seen.control_differs for name, seen in endpoint.fields.items()}
         return NoiseArm(Source.CONTROL, endpoint.triples, fields, endpoint.control_sets)
@@ -68,6 +80,11 @@ def noise_arm(
         return None
     fields = {name: seen.regressed for name, seen in profile.fields.items()}
     return NoiseArm(Source.PROFILE, profile.compared, fields, profile.shadow_sets)
+
+
+def _broken(endpoint: EndpointEvidence) -> bool:
+    failures = sum(count for detail, count in endpoint.control_statuses.items() if is_failure(detail))
+    return failures >= NOISY_FROM and failures > BROKEN_SHARE * endpoint.triples
 
 
 def without(sets: Mapping[str, int], noisy: frozenset[str]) -> int:

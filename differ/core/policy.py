@@ -93,7 +93,7 @@ class Policy:
     latency: Mode = Mode.ADVISORY
     latency_bulk_tolerance: float = 0.05
     latency_tail_tolerance: float = 0.01
-    distribution: Mode = Mode.ADVISORY
+    distribution: Mode = Mode.GATING
     criticals: tuple[Critical, ...] = (Critical(Worry.FAILURE),)
     required: tuple[str, ...] = ()
     endpoints: tuple[EndpointPolicy, ...] = field(default=())

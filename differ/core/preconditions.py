@@ -109,23 +109,45 @@ def _window(policy: Policy, facts: SessionFacts) -> Check:
 
 
 def paired_rate(report: Report, policy: Policy) -> Rate:
-    """Of what was mirrored, how much paired. What was never mirrored is no loss."""
+    """Of what was mirrored, how much paired. What was never mirrored is no loss.
+
+    A primary alone may be one whose shadow was lost, or one that was never mirrored; nothing in it tells
+    which. Methods of which nothing ever paired (unsafe ones, as a rule) are taken for not mirrored, all
+    others for mirrored unless the policy says that only a sample is.
+    """
+    mirrored = {
+        _method(one.endpoint) for one in report.endpoints if one.compared or sum(one.skipped.values())
+    }
     alone = sum(
         count
-        for (role, reason), count in report.totals.unpaired.items()
+        for one in report.endpoints
+        for (role, reason), count in one.unpaired.items()
         if role == "shadow"
-        or (role == "primary" and policy.mirrored is Mirrored.ALL and reason != "not_mirrored")
+        or (
+            role == "primary"
+            and policy.mirrored is Mirrored.ALL
+            and reason != "not_mirrored"
+            and (_method(one.endpoint) in mirrored or not mirrored)
+        )
     )
     return Rate(report.totals.examined, report.totals.examined + alone)
 
 
+def _method(endpoint: str) -> str:
+    return endpoint.partition(" ")[0]
+
+
 def _paired(report: Report, policy: Policy) -> Check:
     paired = paired_rate(report, policy)
+    enough = (paired.value or 0.0) >= policy.min_paired_ratio
+    # Said where it may help: nothing else tells a lost shadow from a request that was never mirrored.
+    sampled = " (if only a sample is mirrored, the policy says so with mirrored: sampled)"
+    ask = policy.mirrored is Mirrored.ALL and not enough and paired.total > 0
     return Check(
         Code.LOW_PAIRED_RATIO,
         "of what was mirrored, most paired",
-        met(ok=(paired.value or 0.0) >= policy.min_paired_ratio),
-        str(paired),
+        met(ok=enough),
+        f"{paired}{sampled if ask else ''}",
         percent(policy.min_paired_ratio),
     )
 

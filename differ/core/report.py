@@ -14,6 +14,7 @@ from differ.core.distribution import changes
 from differ.core.evidence import EndpointEvidence, FieldEvidence
 from differ.core.excess import Excess, Levels, excess
 from differ.core.facts import SessionFacts
+from differ.core.histogram import quantile_bucket, upper_us
 from differ.core.latency import latency_report
 from differ.core.noise_arm import NoiseArm, Source, noise_arm, without
 from differ.core.policy import Mode, Policy
@@ -21,8 +22,10 @@ from differ.core.rate import Rate
 from differ.core.report_model import (
     EndpointReport,
     FieldReport,
+    GapReport,
     Report,
     RuleReport,
+    ServeTime,
     SignatureReport,
     State,
     Totals,
@@ -34,8 +37,10 @@ from differ.core.tally import Tally
 __all__ = [
     "EndpointReport",
     "FieldReport",
+    "GapReport",
     "Report",
     "RuleReport",
+    "ServeTime",
     "SignatureReport",
     "State",
     "Totals",
@@ -65,7 +70,8 @@ def summarise(tally: Tally, session: SessionFacts, policy: Policy | None = None)
         totals=_totals(tally),
         endpoints=tuple(sorted(endpoints, key=_rank)),
         rules=_rules(tally, session.rules),
-        gaps=evidence.gaps,
+        gap_same=_gap(evidence.gaps.get("=", {})),
+        gap_different=_gap(evidence.gaps.get("!", {})),
     )
 
 
@@ -187,6 +193,13 @@ def _totals(tally: Tally) -> Totals:
         ambiguous=flags.get("ambiguous", 0),
         retried=flags.get("retried", 0),
     )
+
+
+def _gap(counts: Mapping[int, int]) -> GapReport | None:
+    if not counts:
+        return None
+    median, p99 = (upper_us(quantile_bucket(counts, quantile) or 0) for quantile in (0.5, 0.99))
+    return GapReport(sum(counts.values()), median, p99)
 
 
 def _rules(tally: Tally, notes: Mapping[str, str]) -> tuple[RuleReport, ...]:

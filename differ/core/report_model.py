@@ -156,12 +156,30 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Endpoints are ranked by what a caller would notice; the rest is for the whole session.
+class GapReport:
+    """The time between the two answers of a pair, microseconds, each the upper bound of its bucket.
 
-    ``gaps`` counts pairs by the time between their two answers (`histogram` buckets), apart for those
-    the same (``=``) and different (``!``): a difference that grows with the gap is the clock's doing.
+    Where pairs that differ lie further apart than those that are the same, the clock may be what differs.
     """
+
+    pairs: int
+    median_us: float
+    p99_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServeTime:
+    """A field taken for noise with no rule, on what evidence, and in how many differences."""
+
+    endpoint: str
+    field: str
+    evidence: str
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Endpoints are ranked by what a caller would notice; the rest is for the whole session."""
 
     facts: SessionFacts
     policy: Policy
@@ -169,12 +187,23 @@ class Report:
     totals: Totals
     endpoints: tuple[EndpointReport, ...]
     rules: tuple[RuleReport, ...]
-    gaps: Mapping[str, Mapping[int, int]]
+    gap_same: GapReport | None
+    gap_different: GapReport | None
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
         """All suggested rules."""
         return tuple(one for endpoint in self.endpoints for one in endpoint.suggestions)
+
+    @property
+    def serve_time(self) -> tuple[ServeTime, ...]:
+        """All that was taken for noise with no rule."""
+        return tuple(
+            ServeTime(endpoint.endpoint, place.field, evidence, pairs)
+            for endpoint in self.endpoints
+            for place in endpoint.fields
+            for evidence, pairs in place.serve_time.items()
+        )
 
     @property
     def signatures(self) -> Iterator[SignatureReport]:

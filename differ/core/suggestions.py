@@ -13,6 +13,7 @@ from differ.core.model import Kind
 from differ.core.names import OTHER
 from differ.core.noise_arm import NoiseArm
 from differ.core.rate import Rate
+from differ.core.risk import STATUS_FIELDS
 from differ.core.signature import Signature
 from differ.core.sketch import RANDOM_LOOKING, SHAPES
 
@@ -42,8 +43,8 @@ def suggestions(
     found: list[Suggestion] = []
     noisy = arm.noisy if arm is not None else frozenset()
     for name in sorted(seen.fields):
-        if name in (OTHER, "status"):
-            continue
+        if name in STATUS_FIELDS or name in (OTHER, "$"):
+            continue  # nobody should ignore a status, or a whole body
         if name in noisy and arm is not None:
             why = f"v1 disagrees with itself here in {arm.of_field(name)} of {arm.compared} pairs"
             found.append(_suggestion(service, endpoint, name, why))

@@ -84,6 +84,15 @@ def test_everything_else_stays_a_regression(before: object, after: object, why: 
     assert judged(before, after) == (Disposition.REGRESSION, ""), why
 
 
+def test_a_fraction_of_zero_may_be_left_out_and_no_other() -> None:
+    turn = datetime(2026, 11, 23, 14, 22, 8, tzinfo=UTC)
+    as_it_turns = replace(PAIR, shadow_arrival=Arrival(int(turn.timestamp() * 1_000_000) - 20_000))
+    stamps = outcome(finding(body("at"), primary=AT.isoformat(), shadow=turn.isoformat()))
+    assert mark_serve_time(stamps, as_it_turns).result is Result.SAME
+    cut_off = replace(PAIR, shadow_arrival=Arrival(int(turn.timestamp() * 1_000_000) + 700_000))
+    assert mark_serve_time(stamps, cut_off).result is Result.DIFFERENT
+
+
 def test_structure_is_never_serve_time_noise() -> None:
     assert judged(AT.isoformat(), None, Kind.MISSING)[0] is Disposition.REGRESSION
     assert judged(AT.isoformat(), US, Kind.TYPE)[0] is Disposition.REGRESSION

@@ -5,15 +5,20 @@ from __future__ import annotations
 import uuid
 from random import Random
 
+import pytest
 import yaml
 
 from differ.core.facts import Profile, SessionFacts
 from differ.core.model import Disposition, Kind, Outcome, Response, Result, Role
+from differ.core.noise import CLOCK
 from differ.core.noise_arm import Source
+from differ.core.pair import Arrival
+from differ.core.paths import Part, Path
 from differ.core.policy import Mode, Policy
 from differ.core.rate import Rate
-from differ.core.report import EndpointReport, Report, State, summarise
+from differ.core.report import EndpointReport, Report, ServeTime, State, summarise
 from differ.core.risk import Risk, Worry, is_critical, is_failure, risk, worry
+from differ.core.rules import parse_rules
 from differ.core.tally import Tally, count, count_unpaired
 from tests.core.evidence_kit import ENDPOINT, SAME, STATUS, added, body, finding, outcome, pair, tally_of
 
@@ -168,10 +173,40 @@ def test_a_field_of_random_ids_is_proposed_as_a_rule_to_paste() -> None:
     random = Random(5)
     examined = [outcome(finding(body("trace"), primary=ids(random), shadow=ids(random))) for _ in range(60)]
     (suggestion,) = summarise(tally_of(examined), FACTS).suggestions
-    (rule,) = yaml.safe_load(suggestion.rule)
-    assert rule["ignore"] == {"field": "$.trace"}
-    assert rule["where"] == {"service": "orders", "endpoint": ENDPOINT}
-    assert "UUID" in rule["note"]
+    (rule,) = parse_rules(f"rules:\n{suggestion.rule}").rules
+    assert "UUID" in rule.note
+    (plain,) = yaml.safe_load(suggestion.rule)
+    assert plain["ignore"] == {"field": "$.trace"}
+    assert plain["where"] == {"service": "orders", "endpoint": ENDPOINT}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        body("items", 3, "id"),
+        body("a b", "it's", "x\ny", "back\\slash", 'quo"te', "café", "*"),
+        body(""),
+        Path(Part.HEADER, "x-token"),
+        Path(Part.TRAILER, "x-sum"),
+    ],
+)
+def test_a_suggested_rule_ignores_what_it_was_suggested_for(path: Path) -> None:
+    random = Random(5)
+    examined = [outcome(finding(path, primary=ids(random), shadow=ids(random))) for _ in range(60)]
+    (suggestion,) = summarise(tally_of(examined), FACTS).suggestions
+    rules = parse_rules(f"rules:\n{suggestion.rule}")
+    scoped = rules.scoped("orders", ENDPOINT, 200)
+    assert scoped is not None
+    assert scoped.judge(path, Kind.VALUE, "a", "b") is rules.rules[0]
+    assert scoped.judge(Path(Part.STATUS), Kind.VALUE, 200, 500) is None
+
+
+def test_nobody_is_told_to_ignore_a_status_or_a_whole_body() -> None:
+    random = Random(5)
+    for path in (body(), STATUS, Path(Part.TRAILER, "grpc-status")):
+        noisy = [outcome(finding(path, primary=ids(random), shadow=ids(random))) for _ in range(60)]
+        assert summarise(tally_of(noisy), FACTS).suggestions == ()
+        assert summarise(tally_of([(one, one) for one in noisy]), FACTS).suggestions == ()
 
 
 def test_nothing_is_proposed_that_would_hide_a_fault() -> None:
@@ -261,6 +296,41 @@ def test_latency_sees_a_shift_and_a_tail() -> None:
     assert str(same.tail.word) != "FAIL"
     assert 0.8 < same.shadow_median_us / 20_000 < 1.3
     assert only(summarise(tally(1, 1), FACTS, Policy(latency=Mode.OFF))).latency is None
+
+
+def test_serve_time_values_are_listed_with_their_evidence() -> None:
+    noise = finding(body("at"), disposition=Disposition.NOISE, rule=CLOCK)
+    report = summarise(tally_of([outcome(noise)] * 4), FACTS)
+    assert report.serve_time == (ServeTime(ENDPOINT, "$.at", CLOCK, 4),)
+    assert only(report).state is State.ONLY_NOISE
+
+
+def test_the_time_between_the_answers_is_shown_for_same_and_different_pairs() -> None:
+    def tally(gap_us: int, result: Outcome) -> Tally:
+        primary, shadow = Response(200, duration_us=5_000), Response(200, duration_us=5_000)
+        return added(
+            *(
+                count(
+                    pair(
+                        n,
+                        primary=primary,
+                        shadow=shadow,
+                        primary_arrival=Arrival(10**15),
+                        shadow_arrival=Arrival(10**15 + gap_us),
+                    ),
+                    result,
+                )
+                for n in range(10)
+            )
+        )
+
+    report = summarise(tally(1_000, SAME) + tally(90_000, outcome(finding(body("a")))), FACTS)
+    assert report.gap_same is not None
+    assert report.gap_different is not None
+    assert report.gap_same.pairs == report.gap_different.pairs == 10
+    assert 1_000 < report.gap_same.median_us < 1_200
+    assert 90_000 < report.gap_different.median_us < 108_000
+    assert summarise(tally_of([SAME]), FACTS).gap_same is None
 
 
 def test_an_empty_session_has_an_empty_report() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from differ.core.checks import Code
 from differ.core.excess import Word
 from differ.core.facts import Profile, SessionFacts
-from differ.core.model import Kind, Outcome, Response, Result, Role
+from differ.core.model import Finding, Kind, Outcome, Response, Result, Role
 from differ.core.policy import Critical, EndpointPolicy, Mirrored, Mode, OnInconclusive, Policy
 from differ.core.report import summarise
 from differ.core.risk import Worry
@@ -238,7 +239,7 @@ def test_an_endpoint_may_be_advice_or_off() -> None:
         assert verdict(tally, policy).word is Word.PASS
 
 
-def test_latency_and_distribution_are_advice_unless_the_policy_says_otherwise() -> None:
+def test_latency_is_advice_unless_the_policy_says_otherwise() -> None:
     slow = added(
         *(
             count(
@@ -251,17 +252,96 @@ def test_latency_and_distribution_are_advice_unless_the_policy_says_otherwise() 
     assert verdict(slow).word is Word.PASS
     assert {"LATENCY_BULK", "LATENCY_TAIL"} <= {str(check.code) for check in verdict(slow).checks}
     assert verdict(slow, Policy(latency=Mode.GATING)).word is Word.FAIL
-    constant = tally_of(
+
+
+def noisy_ids(shadow: Callable[[int], Finding]) -> Tally:
+    """A field of random ids that all three sides give differently, the shadow in its own way."""
+    return tally_of(
+        [
+            (outcome(shadow(n)), outcome(finding(body("id"), primary=f"a{n:08}", shadow=f"b{n:08}")))
+            for n in range(1_000)
+        ]
+    )
+
+
+def test_a_noisy_field_is_no_blind_spot() -> None:
+    same = noisy_ids(lambda n: finding(body("id"), primary=f"a{n:08}", shadow=f"c{n:08}"))
+    constant = noisy_ids(lambda n: finding(body("id"), primary=f"a{n:08}", shadow="always-1"))
+    dropped = noisy_ids(lambda n: finding(body("id"), Kind.MISSING, f"a{n:08}", None))
+    retyped = noisy_ids(lambda n: finding(body("id"), Kind.TYPE, f"a{n:08}", n))
+    assert verdict(same).word is Word.PASS
+    for changed in (constant, dropped, retyped):
+        assert set(codes(verdict(changed))) == {"DISTRIBUTION_CHANGED"}
+        assert verdict(changed, Policy(distribution=Mode.ADVISORY)).word is Word.PASS
+        assert verdict(changed, Policy(distribution=Mode.OFF)).word is Word.PASS
+
+
+def test_a_handful_of_names_may_become_one() -> None:
+    pods = [f"orders-{n}-7f9c" for n in range(3)]
+    tally = tally_of(
         [
             (
-                outcome(finding(body("id"), primary=f"a{n:08}", shadow="always-1")),
-                outcome(finding(body("id"), primary=f"a{n:08}", shadow=f"b{n:08}")),
+                outcome(finding(body("pod"), primary=pods[n % 3], shadow="orders-v2-8b1d")),
+                outcome(finding(body("pod"), primary=pods[n % 3], shadow=pods[(n + 1) % 3])),
             )
             for n in range(1_000)
         ]
     )
-    assert verdict(constant).word is Word.PASS
-    assert codes(verdict(constant, Policy(distribution=Mode.GATING))) == ["DISTRIBUTION_CHANGED"]
+    assert verdict(tally).word is Word.PASS
+
+
+def test_a_broken_control_excuses_nothing() -> None:
+    fault = outcome(finding(STATUS, Kind.VALUE, 200, 500))
+    gone = outcome(finding(STATUS, Kind.MISSING, 200, None))
+    increments = [
+        count(
+            pair(n, shadow=Response(500 if n % 2 else 200), control=Response(0)),
+            fault if n % 2 else SAME,
+            gone,
+        )
+        for n in range(2_000)
+    ]
+    given = verdict(added(*increments))
+    assert (given.word, codes(given)) == (Word.INCONCLUSIVE, ["INSUFFICIENT_CONTROL"])
+    healthy = [count(pair(n, control=Response(0)), SAME, gone) for n in range(2_000)]
+    assert verdict(added(*healthy)).word is Word.PASS
+
+
+def test_a_flaky_v1_does_not_widen_what_a_status_is_allowed() -> None:
+    fault = outcome(finding(STATUS, Kind.VALUE, 200, 500))
+    increments = [
+        count(
+            pair(
+                n,
+                shadow=Response(500 if n % 25 == 0 else 200),
+                control=Response(500 if n % 400 == 7 else 200),
+            ),
+            fault if n % 25 == 0 else SAME,
+            fault if n % 400 == 7 else SAME,
+        )
+        for n in range(3_000)
+    ]
+    given = verdict(added(*increments))
+    assert (given.word, codes(given)) == (Word.FAIL, ["EXCESS_MISMATCH"])
+    assert given.endpoints[0].report.noisy_fields == ()
+
+
+def test_methods_that_are_never_mirrored_are_no_loss() -> None:
+    sound = tally_of([SAME] * 900)
+    posts = added(*[count_unpaired(Role.PRIMARY, "POST /orders", "expired")] * 500)
+    assert verdict(sound + posts).word is Word.PASS
+    gets = added(*[count_unpaired(Role.PRIMARY, "GET /else", "expired")] * 500)
+    held = verdict(sound + gets)
+    assert codes(held) == ["LOW_PAIRED_RATIO"]
+    assert "mirrored: sampled" in held.reasons[0].message
+    assert codes(verdict(posts))[-1] == "LOW_PAIRED_RATIO"
+
+
+def test_a_fail_over_what_looks_random_points_to_the_rule() -> None:
+    ids = tally_of([outcome(finding(body("id"), primary=f"a{n:08}", shadow=f"b{n:08}")) for n in range(60)])
+    given = verdict(ids)
+    assert given.word is Word.FAIL
+    assert "$.id looks random on both sides: see the suggested rules" in given.summary
 
 
 def test_what_being_undecided_at_the_deadline_means_is_the_policys() -> None:
