@@ -61,9 +61,7 @@ async def run(settings: ApiSettings) -> None:
             return "stopping" if stop.is_set() else ""
 
         server, checks = grpc_server(service, settings)
-        await checks.set("liveness", health_pb2.HealthCheckResponse.SERVING)
-        await checks.set("readiness", health_pb2.HealthCheckResponse.SERVING)
-        await checks.set(SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
+        await announce(checks)
         await server.start()
         stack.push_async_callback(server.stop, 1)
         await stack.enter_async_context(http.serve(create_app(service, ready), settings.api_http))
@@ -96,6 +94,12 @@ def grpc_server(
     except RuntimeError:
         raise http.AddressInUse(settings.api_grpc) from None
     return server, checks
+
+
+async def announce(checks: health.aio.HealthServicer) -> None:
+    """Say that everything serves, under each name that is asked for."""
+    for name in ("liveness", "readiness", SERVICE_NAME):
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
 
 
 def read_policy(file: Path | None) -> Policy:

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import grpc
+import grpc.aio
 import httpx
 import pytest
 
 from differ.api.app import create_app
-from differ.api.process import grpc_server
+from differ.api.process import announce, grpc_server
 from differ.api.service import DEFAULT_GATE, ReportService
 from differ.api.settings import ApiSettings
 from differ.api.snapshots import Snapshots
@@ -35,7 +35,7 @@ class Api:
     """A running API: a client for each of its two sides."""
 
     http: httpx.AsyncClient
-    grpc: ReportServiceAsyncStub
+    stub: ReportServiceAsyncStub
     channel: grpc.aio.Channel
     address: Address
     service: ReportService
@@ -69,14 +69,15 @@ async def running(redis: Client, policy: Policy | None = None) -> AsyncIterator[
     settings = ApiSettings(
         api_grpc=Address("127.0.0.1", free_port()), api_http=Address("127.0.0.1", free_port())
     )
-    server, _ = grpc_server(service, settings)
+    server, checks = grpc_server(service, settings)
+    await announce(checks)
     await server.start()
     async with (
         serve(create_app(service, ready), settings.api_http),
         httpx.AsyncClient(base_url=f"http://{settings.api_http}") as client,
         grpc.aio.insecure_channel(str(settings.api_grpc)) as channel,
     ):
-        stub: ReportServiceAsyncStub = ReportServiceStub(channel)  # type: ignore[assignment]
+        stub: ReportServiceAsyncStub = ReportServiceStub(channel)
         yield Api(client, stub, channel, settings.api_http, service)
     await server.stop(0)
 

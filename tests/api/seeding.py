@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
+
+from redis.exceptions import ResponseError
 
 from differ.core.examine import examine, signatures_shown, worth_keeping
 from differ.core.pair import Arrival, Pair
@@ -115,8 +119,9 @@ class Seed:
             found = examine(pair, self.rules)
             stream = partition_key("ready", partition)
             if number < 16:
-                await redis.xgroup_create(stream, GROUP, "0", mkstream=True)
-            entry = await redis.xadd(stream, {"p": b""})
+                with contextlib.suppress(ResponseError):  # another seed made it
+                    await redis.xgroup_create(stream, GROUP, "0", mkstream=True)
+            entry = cast("bytes", await redis.xadd(stream, {"p": b""}))
             judged.append(Judged(partition, entry, session.key, "e1", found.counts))
             if worth_keeping(found.outcome):
                 await _keep(settlement, partition, session, number, pair, captures, self.rules)
