@@ -119,6 +119,8 @@ def _wait_until_judged(stack: Stack, answered: int, stop: threading.Event) -> No
     """Wait until the workers have counted as many pairs as there were answers, or the time is over."""
     with _progress(_newly_judged(stack, answered, stop), answered, "Comparing the answers") as judged:
         total = sum(1 for _ in judged)
+    if (ending := stack.ended()) is not None:
+        raise Unreachable(ending)
     if total < answered and not stop.is_set():
         click.echo(f"{answered - total:,} pairs were not judged within {JUDGED_WITHIN:.0f} s.", err=True)
 

@@ -18,7 +18,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from differ.local import binaries, probe
 from differ.local.ports import free_ports
+from differ.local.process import Child
 from tests.local.harness import eventually, service
 
 
@@ -260,3 +262,41 @@ async def test_a_redis_that_does_not_answer_is_named_without_its_password() -> N
     assert code == 4
     assert f"nothing answers at redis://127.0.0.1:{port} (--redis)" in errors
     assert "geheim" not in errors
+
+
+async def test_a_redis_of_ones_own_is_used_and_left_running_with_the_evidence() -> None:
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        socket_path = Path(folder, "redis.sock")
+        options: list[str | Path] = [
+            "--port",
+            "0",
+            "--unixsocket",
+            socket_path,
+            "--dir",
+            folder,
+            "--save",
+            "",
+        ]
+        redis = Child("redis", [binaries.redis_server(), *options], log=Path(folder, "log"))
+        redis.start()
+        try:
+            await eventually(lambda: probe.redis_answers(socket_path), "Redis takes commands")
+            async with (
+                service() as v1,
+                starting(v1.url, v1.url, "--redis", f"unix://{socket_path}", "--service", "orders") as run,
+            ):
+                await run.up()
+                assert not any("valkey" in command for command in run.children.values())
+                async with httpx.AsyncClient(base_url=run.url) as client:
+                    await client.get("/items/1")
+                while await run.metric("worker-1", "mirrordiff_settled_total") < 1:
+                    pass
+                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{run.api}") as client:
+                    listed = (await client.get("/v1/services")).json()["services"]
+                assert [each["displayName"] for each in listed] == ["orders"]
+                run.process.send_signal(signal.SIGTERM)
+                assert (await run.end())[0] == 0
+            assert redis.running
+            assert probe.redis_answers(socket_path)
+        finally:
+            redis.stop(5)
