@@ -47,21 +47,33 @@ def log_evidence(k: int, n: int, p: float, prior: Prior = ANY) -> float:
     return _log_mixture(k, n, prior) - _log_likelihood(k, n - k, p)
 
 
-@lru_cache(maxsize=65_536)
 def bounds(k: int, n: int, alpha: float, prior: Prior = ANY) -> Interval:
     """The rates that k of n leave possible, at every look, with confidence 1 − alpha; all of them of nothing.
 
     Rounded outwards, to about 1e-12 of the rate.
     """
+    return Interval(lower(k, n, alpha, prior), upper(k, n, alpha, prior))
+
+
+@lru_cache(maxsize=65_536)
+def lower(k: int, n: int, alpha: float, prior: Prior = ANY) -> float:
+    """The lower of the two bounds alone."""
     if not 0 <= k <= n:
         raise ValueError("k of n needs 0 <= k <= n")
-    if not n:
-        return EVERYTHING
-    # Inside: log likelihood above this.
-    floor = _log_mixture(k, n, prior) - log(1 / alpha)
-    lower = _root(k, n - k, k / n, 0.0, floor) if k else 0.0
-    upper = _root(k, n - k, k / n, 1.0, floor) if k < n else 1.0
-    return Interval(lower, upper)
+    return _root(k, n - k, k / n, 0.0, _floor(k, n, alpha, prior)) if k else 0.0
+
+
+@lru_cache(maxsize=65_536)
+def upper(k: int, n: int, alpha: float, prior: Prior = ANY) -> float:
+    """The upper of the two bounds alone."""
+    if not 0 <= k <= n:
+        raise ValueError("k of n needs 0 <= k <= n")
+    return _root(k, n - k, k / n, 1.0, _floor(k, n, alpha, prior)) if k < n else 1.0
+
+
+def _floor(k: int, n: int, alpha: float, prior: Prior) -> float:
+    """The log likelihood that every rate inside is above."""
+    return _log_mixture(k, n, prior) - log(1 / alpha)
 
 
 def _root(k: int, misses: int, inside: float, outside: float, floor: float) -> float:
@@ -103,17 +115,20 @@ def level(alpha: float, tests: int) -> float:
     return alpha / float((2 << stage) * _FIRST * (1 << stage))
 
 
-def difference(shadow: Rate, noise: Rate | None, alpha: float, prior: Prior = ANY) -> Interval:
-    """By how much the shadow's rate exceeds the noise, at every look, with confidence 1 − alpha.
+def excess_bounds(shadow: Rate, noise: Rate | None, fail: float, ok: float, prior: Prior = ANY) -> Interval:
+    """By how much the shadow's rate exceeds the noise: the lower bound at one level, the upper at another.
 
-    Without a noise arm the noise is taken for zero. With one, alpha is split between the two arms, and
-    no independence between them is needed.
+    Each holds at every look, with confidence 1 − its level. Without a noise arm the noise is taken for
+    zero. With one, the level is split between the two arms, and no independence of them is needed.
     """
+    k, n = shadow.count, shadow.total
     if noise is None:
-        return bounds(shadow.count, shadow.total, alpha, prior)
-    over = bounds(shadow.count, shadow.total, alpha / 2, prior)
-    under = bounds(noise.count, noise.total, alpha / 2, prior)
-    return Interval(over.lower - under.upper, over.upper - under.lower)
+        return Interval(lower(k, n, fail, prior), upper(k, n, ok, prior))
+    c, m = noise.count, noise.total
+    return Interval(
+        lower(k, n, fail / 2, prior) - upper(c, m, fail / 2, prior),
+        upper(k, n, ok / 2, prior) - lower(c, m, ok / 2, prior),
+    )
 
 
 def wilson(k: int, n: int, z: float = 1.96) -> Interval:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from differ.core.confidence import bounds, difference
+from differ.core.confidence import excess_bounds, lower, upper
 from differ.core.evidence import FieldEvidence
 from differ.core.rate import Rate, percent
 from differ.core.sketch import CLASSES, SHAPES
@@ -72,7 +72,7 @@ def _shape_change(
     after, before = _share(letter, shadow), _share(letter, base)
     if not after.count and not before.count:
         return None
-    apart = difference(after, before, alpha)
+    apart = excess_bounds(after, before, alpha, alpha)
     by = max(apart.lower, -apart.upper)
     return Change(SHAPES[letter], after, before, by, SHAPE_MARGIN) if by > SHAPE_MARGIN else None
 
@@ -95,7 +95,7 @@ def _spread_change(shadow: Mapping[str, int], base: Mapping[str, int], alpha: fl
         Rate(max(shadow.values()), sum(shadow.values())),
         Rate(max(base.values()), sum(base.values())),
     )
-    by = bounds(after.count, after.total, each).lower - bounds(before.count, before.total, each).upper
+    by = lower(after.count, after.total, each) - upper(before.count, before.total, each)
     return Change("always the same value", after, before, by, SPREAD_MARGIN) if by > SPREAD_MARGIN else None
 
 

@@ -44,7 +44,7 @@ def _endpoint_verdict(report: EndpointReport, policy: Policy, elapsed_us: int) -
     word = report.excess.word
     if word is Word.FAIL and not _distinct_enough(report):
         word = Word.INCONCLUSIVE
-    for one in report.noisy_fields:
+    for one in report.judged_fields:
         word = _worst(word, one.excess.word)
     need = pairs_needed(report.excess)
     # By the deadline, at the pace so far, will it have what it takes?
@@ -70,8 +70,8 @@ def endpoint_checks(one: EndpointVerdict, policy: Policy) -> Iterator[Check]:
     if mode is Mode.OFF or not report.compared:
         return
     yield _excess_check(one, mode)
-    for place in report.noisy_fields:
-        yield _noisy_check(report, place, Mode.ADVISORY if one.pooled else mode)
+    for place in report.judged_fields:
+        yield _field_check(report, place, Mode.ADVISORY if one.pooled else mode)
     for place in report.fields:
         for change in place.changes:
             yield Check(
@@ -152,13 +152,16 @@ def _without_noise(judged: Excess) -> Interval:
     return excess(judged.differ, None, judged.tolerance, judged.levels).interval
 
 
-def _noisy_check(report: EndpointReport, place: FieldReport, mode: Mode) -> Check:
+def _field_check(report: EndpointReport, place: FieldReport, mode: Mode) -> Check:
     judged = place.excess
+    code, name = Code.EXCESS_MISMATCH, "pairs that differ beyond noise"
+    if place.noisy:
+        code, name = Code.NOISE_EXCEEDED, "v2 differs more than v1 from itself"
     undecided = judged.word is Word.INCONCLUSIVE
     need = pairs_needed(judged) if undecided else None
     return Check(
-        (Code.INSUFFICIENT_PAIRS if need else Code.NEAR_TOLERANCE) if undecided else Code.NOISE_EXCEEDED,
-        "v2 differs more than v1 from itself",
+        (Code.INSUFFICIENT_PAIRS if need else Code.NEAR_TOLERANCE) if undecided else code,
+        name,
         judged.word,
         judged.net_text,
         _limit(judged),

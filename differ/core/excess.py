@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from differ.core.confidence import Prior, difference, rare
+from differ.core.confidence import Prior, excess_bounds, rare
 from differ.core.rate import Interval, Rate, percent
 
 
@@ -71,10 +71,7 @@ def excess(
 ) -> Excess:
     """Judge a rate against a tolerance; the prior is the one for rare mismatches unless given."""
     prior = prior or rare(tolerance)
-    interval = Interval(
-        difference(differ, noise, levels.fail, prior).lower,
-        difference(differ, noise, levels.ok, prior).upper,
-    )
+    interval = excess_bounds(differ, noise, levels.fail, levels.ok, prior)
     return Excess(differ, noise, tolerance, interval, prior, levels)
 
 

@@ -42,6 +42,8 @@ from typing import Final
 
 TAB: Final = "\t"
 OTHER: Final = "_other"
+MANY: Final = "many"
+"""The set that stands for every set of more fields than are kept."""
 
 REQUEST_CLASSES: Final = 8
 

@@ -20,7 +20,7 @@ from enum import StrEnum
 from typing import Final
 
 from differ.core.evidence import EndpointEvidence
-from differ.core.names import field_id
+from differ.core.names import MANY, OTHER, field_id
 from differ.core.rate import Rate
 from differ.core.risk import STATUS_FIELDS, is_failure
 
@@ -85,6 +85,15 @@ def noise_arm(
 def _broken(endpoint: EndpointEvidence) -> bool:
     failures = sum(count for detail, count in endpoint.control_statuses.items() if is_failure(detail))
     return failures >= NOISY_FROM and failures > BROKEN_SHARE * endpoint.triples
+
+
+def blurred(sets: Mapping[str, int]) -> bool:
+    """Whether of some pairs it is not known in exactly which fields they differ.
+
+    Such pairs differ with or without the noisy fields, on the shadow's side and on v1's, and what
+    differs beside them would cancel. There each field has to be judged by itself.
+    """
+    return MANY in sets or OTHER in sets
 
 
 def without(sets: Mapping[str, int], noisy: frozenset[str]) -> int:

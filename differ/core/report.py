@@ -16,7 +16,7 @@ from differ.core.excess import Excess, Levels, excess
 from differ.core.facts import SessionFacts
 from differ.core.histogram import quantile_bucket, upper_us
 from differ.core.latency import latency_report
-from differ.core.noise_arm import NoiseArm, Source, noise_arm, without
+from differ.core.noise_arm import NoiseArm, Source, blurred, noise_arm, without
 from differ.core.policy import Mode, Policy
 from differ.core.rate import Rate
 from differ.core.report_model import (
@@ -59,8 +59,9 @@ def summarise(tally: Tally, session: SessionFacts, policy: Policy | None = None)
         for name, seen in evidence.endpoints.items()
     }
     noisy = sum(len(arm.noisy) for arm in arms.values() if arm is not None)
-    # One test for each endpoint, one for each noisy field, one for the quiet endpoints together.
-    levels = Levels(level(policy.alpha, len(arms) + noisy + 1), policy.alpha)
+    # One test for each endpoint and each field judged by itself, one for the quiet endpoints together.
+    alone = sum(len(seen.fields) for seen in evidence.endpoints.values() if blurred(seen.shadow_sets))
+    levels = Levels(level(policy.alpha, len(arms) + noisy + alone + 1), policy.alpha)
     make = _Maker(session.service, policy, levels, level(policy.alpha, noisy))
     endpoints = [make.endpoint(name, seen, arms[name]) for name, seen in evidence.endpoints.items()]
     return Report(
@@ -92,6 +93,7 @@ class _Maker:
         noisy = arm.noisy if arm is not None else frozenset()
         differ = _rate(without(seen.shadow_sets, noisy), seen.compared)
         noise = None if arm is None else arm.beside(noisy)
+        unclear = blurred(seen.shadow_sets)
         by_field = _signatures(seen)
         fields = [
             self.field(place, one, seen, arm, tolerance, by_field.get(place, []))
@@ -102,9 +104,10 @@ class _Maker:
             endpoint=name,
             policy=own,
             raw=Rate(seen.different, seen.compared),
-            excess=excess(differ, noise, tolerance, self.levels),
+            excess=excess(differ, noise, tolerance, self.levels, ANY if unclear else None),
             distinct_requests=seen.distinct_requests,
             distinct_different=len(seen.different_by_request),
+            blurred=unclear,
             triples=seen.triples,
             noise_source=None if arm is None else arm.source,
             fields=tuple(sorted(fields, key=_field_rank)),

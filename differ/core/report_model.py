@@ -80,7 +80,8 @@ class State(StrEnum):
 class EndpointReport:
     """One endpoint. ``excess`` judges the pairs that differ in any field but the noisy ones.
 
-    ``raw`` counts the pairs that differ at all. ``skipped`` is by reason, ``unpaired`` by role and reason.
+    ``raw`` counts the pairs that differ at all. ``blurred``: of some it is not known in which fields, and
+    each field is judged by itself. ``skipped`` is by reason, ``unpaired`` by role and reason.
     """
 
     endpoint: str
@@ -89,6 +90,7 @@ class EndpointReport:
     excess: Excess
     distinct_requests: int
     distinct_different: int
+    blurred: bool
     triples: int
     noise_source: Source | None
     fields: tuple[FieldReport, ...]
@@ -120,8 +122,13 @@ class EndpointReport:
 
     @property
     def noisy_fields(self) -> tuple[FieldReport, ...]:
-        """The fields that are judged by themselves."""
+        """The fields left out of the endpoint's rate."""
         return tuple(one for one in self.fields if one.noisy)
+
+    @property
+    def judged_fields(self) -> tuple[FieldReport, ...]:
+        """The fields that are judged by themselves."""
+        return tuple(one for one in self.fields if one.noisy or (self.blurred and one.regressed))
 
 
 @dataclass(frozen=True, slots=True)

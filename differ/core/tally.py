@@ -16,7 +16,7 @@ from zlib import crc32
 from differ.core.evidence import EndpointEvidence, Evidence, read_evidence
 from differ.core.histogram import bucket
 from differ.core.model import Disposition, End, Finding, Outcome, Response, Result, Role
-from differ.core.names import OTHER, REQUEST_CLASSES, clean, field_id
+from differ.core.names import MANY, OTHER, REQUEST_CLASSES, clean, field_id
 from differ.core.pair import Pair
 from differ.core.risk import STATUS_FIELDS
 from differ.core.signature import codes, field_text
@@ -25,10 +25,8 @@ from differ.core.sketch import ABSENT, category
 FIELDS_PER_PAIR: Final = 64
 """So many fields of one pair are counted by name; the rest of that pair goes to the field ``_other``."""
 
-FIELDS_PER_SET: Final = 16
+FIELDS_PER_SET: Final = 8
 """Pairs with more regressed fields than this are counted under the one set ``many``."""
-
-MANY: Final = "many"
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 

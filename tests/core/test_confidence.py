@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from differ.core.confidence import ANY, EVERYTHING, bounds, difference, level, log_evidence, rare, wilson
+from differ.core.confidence import EVERYTHING, bounds, excess_bounds, level, log_evidence, rare, wilson
 from differ.core.excess import Levels, Word, excess, pairs_needed
 from differ.core.rate import Rate
 
@@ -76,9 +76,9 @@ def test_the_levels_of_all_tests_never_sum_to_more_than_alpha(most: int) -> None
 
 @given(counts, counts)
 def test_an_excess_is_within_what_both_arms_allow(shadow: tuple[int, int], noise: tuple[int, int]) -> None:
-    apart = difference(Rate(*shadow), Rate(*noise), 0.05, ANY)
+    apart = excess_bounds(Rate(*shadow), Rate(*noise), 0.05, 0.05)
     assert -1 <= apart.lower <= apart.upper <= 1
-    mirrored = difference(Rate(*noise), Rate(*shadow), 0.05, ANY)
+    mirrored = excess_bounds(Rate(*noise), Rate(*shadow), 0.05, 0.05)
     assert mirrored.lower == pytest.approx(-apart.upper)
 
 

@@ -276,6 +276,16 @@ def test_a_noisy_field_is_no_blind_spot() -> None:
         assert verdict(changed, Policy(distribution=Mode.OFF)).word is Word.PASS
 
 
+def test_among_more_noisy_fields_than_are_kept_a_fault_is_still_found() -> None:
+    noise = [finding(body(f"n{number}")) for number in range(12)]
+    both = outcome(*noise)
+    faulty = outcome(*noise, finding(body("price")))
+    assert verdict(tally_of([(both, both)] * 3_000)).word is Word.PASS
+    given = verdict(tally_of([(faulty if n % 20 == 0 else both, both) for n in range(3_000)]))
+    assert (given.word, codes(given)) == (Word.FAIL, ["EXCESS_MISMATCH"])
+    assert given.reasons[0].field == "$.price"
+
+
 def test_a_handful_of_names_may_become_one() -> None:
     pods = [f"orders-{n}-7f9c" for n in range(3)]
     tally = tally_of(
