@@ -126,14 +126,18 @@ def _by_distance(
     return pairs
 
 
+_GIVES_UP: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What DeepDiff is known, or may be feared, to raise on values that it was not made for."""
+
+
 def _distance(a: Value, b: Value) -> float:
     """DeepDiff's distance, 0 for equal and 1 for nothing in common."""
     from deepdiff import DeepDiff  # takes 0.2 s to import, and most pairs need none of it
 
     try:
         found = DeepDiff(a, b, get_deep_distance=True).get("deep_distance", 0)
-    except RecursionError:
-        return 1.0
+    except _GIVES_UP:
+        return 1 - likeness(a, b)
     return float(found) if isinstance(found, int | float) else 1.0
 
 
