@@ -26,6 +26,10 @@ MOST_WORKERS = 64
 # A part of a log name, where parts are separated by "/", and of URLs of the API.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
+_REDIS_SCHEMES = frozenset(
+    f"{scheme}{kind}" for scheme in ("redis", "rediss") for kind in ("", "+cluster", "+sentinel")
+) | {"unix"}
+
 Value = TypeVar("Value")
 
 
@@ -238,15 +242,18 @@ def _indented(error: Exception) -> str:
 
 def _redis_url(url: str) -> str:
     """Says what is wrong without showing the URL, which may have a password in it."""
+    scheme = url.partition("://")[0]
+    if scheme not in _REDIS_SCHEMES:
+        raise ValueError("has no scheme of Redis: write redis://host:port/0 (or rediss, unix)")
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        # Sentinels are several hosts, separated by commas.
+        host = parts.netloc if scheme.endswith("+sentinel") else parts.hostname
+        _ = parts.port if host == parts.hostname else None
     except ValueError:
         raise ValueError("is not a URL: write redis://host:port/0") from None
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("has a scheme that is none of redis, rediss, unix")
-    if parts.scheme == "unix" and not parts.path:
+    if scheme == "unix" and not parts.path:
         raise ValueError("has no path: write unix:///path/of/socket")
-    if parts.scheme != "unix" and not parts.hostname:
+    if scheme != "unix" and not host:
         raise ValueError("has no host: write redis://host:port/0")
     return url

@@ -279,7 +279,10 @@ class Stack:
 
 async def _check_redis(url: str) -> None:
     """Raise CannotStartError where the user's Redis does not answer, or refuses, or would lose evidence."""
-    client = connect(url, name="up")
+    try:
+        client = connect(url, name="up")
+    except ValueError as error:
+        raise CannotStartError(f"{redact_url(url)} (--redis): {error}") from None
     try:
         await client.ping()
         await check_suitable(client)

@@ -40,9 +40,37 @@ def test_good_flags_make_a_plan(flags: Flags) -> None:
     assert plan.redis_server.is_file()
 
 
-def test_with_a_redis_of_ones_own_no_redis_server_is_needed(flags: Flags) -> None:
-    plan = check(dataclasses.replace(flags, redis="redis://localhost:6379/3"))
-    assert (plan.redis_url, plan.redis_server) == ("redis://localhost:6379/3", None)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost:6379/3",
+        "rediss://user:pass@redis.test",
+        "unix:///run/redis.sock",
+        "redis+cluster://node-1:6379",
+        "redis+sentinel://a:26379,b:26379,c/mymaster",
+    ],
+)
+def test_with_a_redis_of_ones_own_no_redis_server_is_needed(flags: Flags, url: str) -> None:
+    plan = check(dataclasses.replace(flags, redis=url))
+    assert (plan.redis_url, plan.redis_server) == (url, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("localhost:6379", "has no scheme of Redis"),
+        ("http://localhost", "has no scheme of Redis"),
+        ("redis://", "has no host"),
+        ("redis://:geheim@", "has no host"),
+        ("redis://localhost:seven", "is not a URL"),
+        ("redis+sentinel:///mymaster", "has no host"),
+        ("unix://", "has no path"),
+    ],
+)
+def test_a_redis_that_cannot_be_one_is_refused(flags: Flags, url: str, fault: str) -> None:
+    (problem,) = problems(flags, redis=url)
+    assert problem.startswith(f"--redis {fault}")
+    assert "geheim" not in problem
 
 
 def test_all_that_is_wrong_is_said_at_once(flags: Flags) -> None:
