@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from differ.core.findings import Collector
+from google.protobuf.descriptor import Descriptor
+
+from differ.core.findings import MAX_FINDINGS, Collector, Enough
 from differ.core.lifting.bodies import Reading, decoded, family_of, is_plain_json, lift
 from differ.core.lifting.graphql import has_errors
 from differ.core.lifting.jsons import lift_both
 from differ.core.lifting.lifted import Family, Lifted, Unreadable
 from differ.core.lifting.media import Media, parse_media
-from differ.core.lifting.protobuf import Schemas
 from differ.core.model import Headers, Kind, Response
 from differ.core.paths import Part, Path
 from differ.core.values import Opaque, Value, printable
-from differ.core.walk import Walk
+from differ.core.walk import Equality, Steps, Walk
 
 _NO_MEDIA: Final = Media("")
 
@@ -27,11 +28,17 @@ TRAILING: Final = Path(Part.BODY, "", ("#trailing",))
 
 
 def compare_bodies(
-    primary: Response, shadow: Response, found: Collector, endpoint: str, schemas: Schemas | None
+    primary: Response,
+    shadow: Response,
+    described: tuple[Described, Described],
+    found: Collector,
+    message: Descriptor | None,
 ) -> str:
-    """Adds what differs in the bodies; gives the reason why they could not be compared, or nothing."""
-    encoding_p, reading_p = _described(primary.headers)
-    encoding_s, reading_s = _described(shadow.headers)
+    """Adds what differs in the bodies; gives the reason why they could not be compared, or nothing.
+
+    ``described`` is what the headers of the two say, ``message`` the type of their gRPC messages.
+    """
+    (encoding_p, reading_p), (encoding_s, reading_s) = described
     if primary.body == shadow.body and encoding_p == encoding_s:
         return ""
     body_p, body_s = decoded(primary.body, encoding_p), decoded(shadow.body, encoding_s)
@@ -46,8 +53,7 @@ def compare_bodies(
         else:
             found.add_in_body((), Kind.MISSING, _bytes(body_p), None)
         return ""
-    if schemas is not None:
-        message = schemas.response_type(endpoint)
+    if message is not None:
         reading_p, reading_s = replace(reading_p, message=message), replace(reading_s, message=message)
     lifted_p, lifted_s = _lift_both(body_p, reading_p, body_s, reading_s)
     if isinstance(lifted_p, Unreadable) or isinstance(lifted_s, Unreadable):
@@ -63,8 +69,12 @@ def compare_bodies(
     return _compare_lifted(lifted_p, lifted_s, found)
 
 
-def _described(headers: Headers) -> tuple[str, Reading]:
-    """The content-encoding, and how to read what is in it."""
+Described = tuple[str, Reading]
+"""The content-encoding of a body, and how to read what is in it."""
+
+
+def describe(headers: Headers) -> Described:
+    """What headers say about the body."""
     encoding = grpc_encoding = ""
     media = _NO_MEDIA
     for name, value in headers:
@@ -123,21 +133,51 @@ def _compare_errors(primary: Value, shadow: Value, found: Collector) -> None:
 
 
 def _compare_lifted(primary: Lifted, shadow: Lifted, found: Collector) -> str:
-    exact = not (primary.booleans or shadow.booleans)
-    walk = Walk(found.add_in_body, exact=exact, ordering=found.ordering)
     try:
-        walk.compare(primary.value, shadow.value)
-        if primary.trailing != shadow.trailing:
-            if not shadow.trailing:
-                found.add(TRAILING, Kind.MISSING, primary.trailing, None)
-            elif not primary.trailing:
-                found.add(TRAILING, Kind.EXTRA, None, shadow.trailing)
-            else:
-                found.add(TRAILING, Kind.VALUE, primary.trailing, shadow.trailing)
+        _walk(primary, shadow, found)
     except RecursionError:
         # Only where the caller has used up most of the stack: the bounds on depth leave room otherwise.
         return "nested too deeply for the stack that was left"
+    if primary.trailing != shadow.trailing:
+        if not shadow.trailing:
+            found.add(TRAILING, Kind.MISSING, primary.trailing, None)
+        elif not primary.trailing:
+            found.add(TRAILING, Kind.EXTRA, None, shadow.trailing)
+        else:
+            found.add(TRAILING, Kind.VALUE, primary.trailing, shadow.trailing)
     return ""
+
+
+class _Unconfirmed:
+    """Differences that are not yet known to be all."""
+
+    def __init__(self) -> None:
+        self.differences: list[tuple[Steps, Kind, Value, Value]] = []
+
+    def add(self, steps: Steps, kind: Kind, primary: Value, shadow: Value) -> None:
+        if len(self.differences) > 2 * MAX_FINDINGS:
+            raise Enough
+        self.differences.append((steps, kind, primary, shadow))
+
+
+def _walk(primary: Lifted, shadow: Lifted, found: Collector) -> None:
+    a, b = primary.value, shadow.value
+    if not (primary.booleans or shadow.booleans):
+        Walk(found.add_in_body, equality=Equality.PYTHON, ordering=found.ordering).compare(a, b)
+        return
+    if primary.encoded and shadow.encoded:
+        unconfirmed = _Unconfirmed()
+        walk = Walk(unconfirmed.add, equality=Equality.TO_BE_CONFIRMED, ordering=found.ordering)
+        try:
+            walk.compare(a, b)
+            confirmed = walk.confirmed()
+        except Enough:
+            confirmed = False
+        if confirmed:
+            for difference in unconfirmed.differences:
+                found.add_in_body(*difference)
+            return
+    Walk(found.add_in_body, ordering=found.ordering).compare(a, b)
 
 
 def _bytes(body: bytes) -> Value:

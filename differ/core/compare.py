@@ -23,9 +23,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from differ.core.body import compare_bodies
+from differ.core.body import Described, compare_bodies, describe
 from differ.core.findings import Collector, Enough
 from differ.core.headers import compare_headers
+from differ.core.lifting.lifted import Family
 from differ.core.lifting.protobuf import Schemas
 from differ.core.model import End, Headers, Kind, Outcome, Response, Result
 from differ.core.paths import Part, Path
@@ -80,9 +81,11 @@ def _collect(
         found.add(STATUS, Kind.VALUE, primary.status, shadow.status)
     if End.NOT_CAPTURED in (primary.end, shadow.end):
         return _uncompared(primary, shadow)
-    _compare_headers(primary, shadow, found)
+    described = describe(primary.headers), describe(shadow.headers)
+    _compare_headers(primary, shadow, described, found)
     if _complete(primary, shadow):
-        return compare_bodies(primary, shadow, found, endpoint, schemas)
+        message = None if schemas is None else schemas.response_type(endpoint)
+        return compare_bodies(primary, shadow, described, found, message)
     return _uncompared(primary, shadow)
 
 
@@ -120,9 +123,11 @@ def _uncompared(primary: Response, shadow: Response) -> str:
     return "; ".join(f"{side}: {_WHY[answer.end]}" for side, answer in sides if answer.end in _WHY)
 
 
-def _compare_headers(primary: Response, shadow: Response, found: Collector) -> None:
+def _compare_headers(
+    primary: Response, shadow: Response, described: tuple[Described, Described], found: Collector
+) -> None:
     headers, trailers = (primary.headers, shadow.headers), (primary.trailers, shadow.trailers)
-    if _is_grpc(primary.headers) or _is_grpc(shadow.headers):
+    if any(reading.media.family is Family.GRPC for _, reading in described):
         (header_p, trailer_p), (header_s, trailer_s) = _grpc(primary), _grpc(shadow)
         headers, trailers = (header_p, header_s), (trailer_p, trailer_s)
     for difference in compare_headers(Part.HEADER, *headers):
@@ -133,10 +138,6 @@ def _compare_headers(primary: Response, shadow: Response, found: Collector) -> N
     if End.ABORTED not in (primary.end, shadow.end):
         for difference in compare_headers(Part.TRAILER, *trailers):
             found.add(*difference)
-
-
-def _is_grpc(headers: Headers) -> bool:
-    return any(name == "content-type" and value.startswith("application/grpc") for name, value in headers)
 
 
 def _grpc(response: Response) -> tuple[Headers, Headers]:

@@ -71,12 +71,12 @@ def compare_headers(part: Part, primary: Headers, shadow: Headers) -> list[Diffe
     """
     if primary == shadow:
         return []
-    lines_p, lines_s = set(primary), set(shadow)
-    # Dates and ids differ in every pair, so the usual case must end here: no line is looked at twice.
-    names = {name.lower() for name, _ in lines_p ^ lines_s}
-    if len(lines_p) < len(primary) or len(lines_s) < len(shadow) or _repeats(primary) or _repeats(shadow):
-        # The sets above know neither how often a line comes nor in which order.
-        names |= {name.lower() for name, _ in (*primary, *shadow)}
+    lines_p, lines_s = dict(primary), dict(shadow)
+    if len(lines_p) == len(primary) and len(lines_s) == len(shadow):
+        # Dates and ids differ in every pair, so the usual case must end here: no line is looked at twice.
+        names = {name.lower() for name, _ in lines_p.items() ^ lines_s.items()}
+    else:
+        names = {name.lower() for name, _ in (*primary, *shadow)}
     names = {name for name in names if name not in UNCOMPARED and not name.startswith(_UNCOMPARED_PREFIX)}
     if not names:
         return []
@@ -87,10 +87,6 @@ def compare_headers(part: Part, primary: Headers, shadow: Headers) -> list[Diffe
         values_s = [value for key, value in shadow if key.lower() == name]
         found += _compare(part, name, values_p, values_s)
     return found
-
-
-def _repeats(headers: Headers) -> bool:
-    return len({name for name, _ in headers}) < len(headers)
 
 
 def _named_by_connection(headers: Headers) -> set[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from enum import Enum
 from typing import Final, Protocol
+
+import msgspec
 
 from differ.core.alignment import align
 from differ.core.lifting.protobuf import MAX_DEPTH, joint
@@ -30,6 +33,22 @@ class Order(Protocol):
 Ordering = Callable[[Steps], Order | None]
 """Which arrays are unordered: asked for each array that differs."""
 
+
+class Equality(Enum):
+    """How subtrees are found to be equal."""
+
+    PYTHON = "python"
+    """By ``==``: right, and quick, where no boolean is in either value."""
+
+    TO_BE_CONFIRMED = "to be confirmed"
+    """By ``==``, and all that it called equal is looked at once in the end, in one go."""
+
+    EXACT = "exact"
+    """By :func:`~differ.core.values.same`, node by node."""
+
+
+_encode: Final = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+
 _SCALARS: Final = frozenset({str, int, float, Decimal})
 
 _ABSENT: Final = object()
@@ -42,18 +61,37 @@ def always_ordered(steps: Steps) -> None:
 class Walk:
     """Compares two values below a place in the body, and emits what differs.
 
-    ``exact`` says that no boolean is in either value, so that Python's ``==`` decides equality. An
-    element that both sides have stands at the primary's position, one that only the shadow has at
-    the shadow's.
+    An element that both sides have stands at the primary's position, one that only the shadow has at
+    the shadow's. ``equality`` says how subtrees are found to be equal.
     """
 
-    __slots__ = ("_emit", "_equal", "_exact", "_ordering")
+    __slots__ = ("_emit", "_equal", "_ordering", "_python", "_trusted")
 
-    def __init__(self, emit: Emit, *, exact: bool, ordering: Ordering = always_ordered) -> None:
+    def __init__(
+        self, emit: Emit, *, equality: Equality = Equality.EXACT, ordering: Ordering = always_ordered
+    ) -> None:
         self._emit = emit
-        self._exact = exact
         self._ordering = ordering
-        self._equal: Callable[[Value, Value], bool] = _python_equal if exact else same
+        self._python = equality is not Equality.EXACT
+        self._equal: Callable[[Value, Value], bool] = _python_equal if self._python else same
+        self._trusted: tuple[list[Value], list[Value]] | None = None
+        if equality is Equality.TO_BE_CONFIRMED:
+            self._trusted = ([], [])
+
+    def confirmed(self) -> bool:
+        """Whether all that Python called equal is the same. If not, what was emitted is of no use."""
+        if self._trusted is None:
+            return True
+        primary, shadow = self._trusted
+        try:
+            return _encode(primary) == _encode(shadow)
+        except (RecursionError, ValueError):
+            return False
+
+    def _trust(self, a: Value, b: Value) -> None:
+        if self._trusted is not None:
+            self._trusted[0].append(a)
+            self._trusted[1].append(b)
 
     def compare(self, a: Value, b: Value, steps: Steps = ()) -> None:
         """Emit every difference between ``a`` and ``b``, at ``steps``; nothing if and only if equal."""
@@ -73,7 +111,8 @@ class Walk:
             self._emit(steps, Kind.VALUE, a, b)
 
     def _objects(self, a: dict[str, Value], b: dict[str, Value], steps: Steps) -> None:
-        if self._exact and a == b:
+        if self._python and a == b:
+            self._trust(a, b)
             return
         missing = 0
         for key, left in a.items():
@@ -96,7 +135,8 @@ class Walk:
                     self._emit((*steps, key), Kind.EXTRA, None, right)
 
     def _arrays(self, a: list[Value], b: list[Value], steps: Steps) -> None:
-        if self._exact and a == b:
+        if self._python and a == b:
+            self._trust(a, b)
             return
         order = self._ordering(steps)
         if order is not None:
@@ -109,6 +149,8 @@ class Walk:
         end = 0
         while end < shortest - start and equal(a[-1 - end], b[-1 - end]):
             end += 1
+        if start or end:
+            self._trust((a[:start], a[len(a) - end :]), (b[:start], b[len(b) - end :]))
         n, m = len(a) - start - end, len(b) - start - end
         if n == m == 1:
             self.compare(a[start], b[start], (*steps, start))

@@ -61,26 +61,24 @@ class Media:
 
     kind: str
     parameters: tuple[tuple[str, str], ...] = ()
+    charset: str = ""
+    """As it was named, lower case; empty where it was not."""
+    family: Family | None = None
+    """How the body is to be read; None where the content-type does not say."""
 
-    @property
-    def family(self) -> Family | None:
-        """How the body is to be read; None where the content-type does not say."""
-        if not self.kind or self.kind == "application/octet-stream":
-            return None if not self.kind else Family.OPAQUE
-        known = _FAMILIES.get(self.kind)
-        if known is not None:
-            return known
-        if self.kind.startswith("application/grpc"):
-            return Family.GRPC
-        for suffix, family in _SUFFIXES:
-            if self.kind.endswith(suffix):
-                return family
-        return Family.TEXT if self.kind.startswith("text/") else Family.OPAQUE
 
-    @property
-    def charset(self) -> str:
-        """The charset as it was named, empty where it was not."""
-        return dict(self.parameters).get("charset", "")
+def _family(kind: str) -> Family | None:
+    if not kind:
+        return None
+    known = _FAMILIES.get(kind)
+    if known is not None:
+        return known
+    if kind.startswith("application/grpc"):
+        return Family.GRPC
+    for suffix, family in _SUFFIXES:
+        if kind.endswith(suffix):
+            return family
+    return Family.TEXT if kind.startswith("text/") else Family.OPAQUE
 
 
 @lru_cache(maxsize=1024)
@@ -95,7 +93,8 @@ def parse_media(value: str) -> Media:
             name = name.strip().lower()
             parameters.append((name, text.lower() if name == "charset" else text))
     # Two of one content-type joined by a comma are a fault often seen; the first one counts, as in browsers.
-    return Media(kind.split(",")[0].strip().lower(), tuple(sorted(parameters)))
+    kind = kind.split(",")[0].strip().lower()
+    return Media(kind, tuple(sorted(parameters)), dict(parameters).get("charset", ""), _family(kind))
 
 
 def to_text(data: bytes, charset: str) -> str | None:
