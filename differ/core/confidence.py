@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf, lgamma, log, sqrt
+from math import exp, expm1, inf, lgamma, log, sqrt
 from typing import Final
 
 from differ.core.rate import Interval, Rate
@@ -50,7 +50,7 @@ def log_evidence(k: int, n: int, p: float, prior: Prior = ANY) -> float:
 def bounds(k: int, n: int, alpha: float, prior: Prior = ANY) -> Interval:
     """The rates that k of n leave possible, at every look, with confidence 1 − alpha; all of them of nothing.
 
-    Rounded outwards, to about 1e-12 of the rate.
+    Exact to about 1e-12 of the rate.
     """
     return Interval(lower(k, n, alpha, prior), upper(k, n, alpha, prior))
 
@@ -60,7 +60,7 @@ def lower(k: int, n: int, alpha: float, prior: Prior = ANY) -> float:
     """The lower of the two bounds alone."""
     if not 0 <= k <= n:
         raise ValueError("k of n needs 0 <= k <= n")
-    return _root(k, n - k, k / n, 0.0, _floor(k, n, alpha, prior)) if k else 0.0
+    return exp(_root(k, n - k, _floor(k, n, alpha, prior))) if k else 0.0
 
 
 @lru_cache(maxsize=65_536)
@@ -68,7 +68,8 @@ def upper(k: int, n: int, alpha: float, prior: Prior = ANY) -> float:
     """The upper of the two bounds alone."""
     if not 0 <= k <= n:
         raise ValueError("k of n needs 0 <= k <= n")
-    return _root(k, n - k, k / n, 1.0, _floor(k, n, alpha, prior)) if k < n else 1.0
+    # By symmetry, from the other end: how much of 1 is left.
+    return -expm1(_root(n - k, k, _floor(k, n, alpha, prior))) if k < n else 1.0
 
 
 def _floor(k: int, n: int, alpha: float, prior: Prior) -> float:
@@ -76,14 +77,22 @@ def _floor(k: int, n: int, alpha: float, prior: Prior) -> float:
     return _log_mixture(k, n, prior) - log(1 / alpha)
 
 
-def _root(k: int, misses: int, inside: float, outside: float, floor: float) -> float:
-    for _ in range(42):
-        middle = (inside + outside) / 2
-        if _log_likelihood(k, misses, middle) <= floor:
-            outside = middle
-        else:
-            inside = middle
-    return outside
+def _root(a: int, b: int, floor: float) -> float:
+    """The lower of the two u at which ``a u + b ln(1 − e^u)`` is ``floor``; ``a`` is not 0.
+
+    Newton's method. The function is concave, and to the left of the root every tangent meets the floor
+    before the root does: started there, each step stays outside of the interval.
+    """
+    u = floor / a
+    if not b:
+        return u
+    for _ in range(100):
+        left = -expm1(u)
+        step = (floor - a * u - b * log(left)) / (a - b * exp(u) / left)
+        u += step
+        if abs(step) <= 1e-13 * abs(u):
+            break
+    return u
 
 
 def _log_likelihood(k: int, misses: int, p: float) -> float:

@@ -16,6 +16,9 @@ DISTINCT: Final = 3
 """So many distinct requests must differ before a FAIL: one item asked for over and over is one fault.
 Fewer do where the endpoint was asked nothing else."""
 
+_REVERSE: Final = 4
+"""So many more requests it takes for each in which the primary alone had the fault."""
+
 
 def criticals(report: Report, policy: Policy) -> Iterator[Check]:
     """A FAIL for each endpoint that shows a critical often enough; a PASS for each critical none shows."""
@@ -46,9 +49,10 @@ def _critical(report: EndpointReport, critical: Critical) -> Check | None:
         if one.signature.worry is critical.worry and _counts(critical, one.signature.detail)
     ]
     pairs = sum(one.differ.count for one in signatures)
+    needed = critical.requests + _REVERSE * _primary_alone(report, critical)
     classes: set[str] = set().union(*(one.requests for one in signatures))
     distinct = min(DISTINCT, critical.requests, report.distinct_requests)
-    if pairs < critical.requests or len(classes) < distinct:
+    if pairs < needed or len(classes) < distinct:
         return None
     what = ", ".join(sorted({str(one.signature) for one in signatures}))
     return Check(
@@ -56,7 +60,7 @@ def _critical(report: EndpointReport, critical: Critical) -> Check | None:
         _critical_name(critical),
         Word.FAIL,
         f"{what} in {Rate(pairs, report.compared)} of {report.compared} pairs",
-        f"{critical.requests} requests",
+        f"{needed} requests",
         endpoint=report.endpoint,
         mode=report.policy.mode,
         have=pairs,
@@ -66,6 +70,22 @@ def _critical(report: EndpointReport, critical: Critical) -> Check | None:
 
 def _counts(critical: Critical, detail: str) -> bool:
     return critical.worry is not Worry.FAILURE or is_critical(detail)
+
+
+def _primary_alone(report: EndpointReport, critical: Critical) -> int:
+    """Pairs in which v1 alone had the fault: a service that fails now and then fails on either side."""
+    return sum(
+        one.differ.count
+        for place in report.fields
+        for one in place.signatures
+        if place.field in STATUS_FIELDS
+        and worry(place.field, "value", _reversed(one.signature.detail)) is critical.worry is Worry.FAILURE
+    )
+
+
+def _reversed(detail: str) -> str:
+    before, arrow, after = detail.partition("→")
+    return f"{after}{arrow}{before}"
 
 
 def _in_control(report: EndpointReport, place: FieldReport, critical: Critical) -> bool:

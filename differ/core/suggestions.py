@@ -24,12 +24,19 @@ _SPREAD: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A rule that a person may want, and why. ``rule`` is YAML that stands under ``rules:``."""
+    """A rule that a person may want, and why."""
 
+    service: str
     endpoint: str
     field: str
     why: str
-    rule: str
+
+    @property
+    def rule(self) -> str:
+        """The rule as YAML that stands under ``rules:``."""
+        where = {"service": self.service, "endpoint": self.endpoint}
+        rule = [{"ignore": {"field": self.field}, "where": where, "note": self.why}]
+        return yaml.safe_dump(rule, sort_keys=False, allow_unicode=True, width=1_000).rstrip()
 
 
 def suggestions(
@@ -47,12 +54,12 @@ def suggestions(
             continue  # nobody should ignore a status, or a whole body
         if name in noisy and arm is not None:
             why = f"v1 disagrees with itself here in {arm.of_field(name)} of {arm.compared} pairs"
-            found.append(_suggestion(service, endpoint, name, why))
+            found.append(Suggestion(service, endpoint, name, why))
             continue
         agrees = arm is not None and arm.compared >= _ENOUGH
         looks = None if agrees else _random_looking(seen.fields[name], _value_rate(endpoint, name, seen))
         if looks is not None:
-            found.append(_suggestion(service, endpoint, name, looks))
+            found.append(Suggestion(service, endpoint, name, looks))
     return tuple(found)
 
 
@@ -78,10 +85,3 @@ def _one_shape(sketch: Mapping[str, int]) -> str:
     for category, count in sketch.items():
         shares[category[0]] = shares.get(category[0], 0) + count
     return next((letter for letter, count in shares.items() if count >= _NEARLY_ALL * total), "")
-
-
-def _suggestion(service: str, endpoint: str, name: str, why: str) -> Suggestion:
-    rule = [{"ignore": {"field": name}, "where": {"service": service, "endpoint": endpoint}, "note": why}]
-    return Suggestion(
-        endpoint, name, why, yaml.safe_dump(rule, sort_keys=False, allow_unicode=True, width=1_000).rstrip()
-    )

@@ -97,6 +97,14 @@ def test_server_errors_that_v1_has_too_are_no_critical() -> None:
     assert "CRITICAL" in codes(verdict(broken(12, 5_000, control=0)))
 
 
+def test_errors_that_come_and_go_on_either_side_are_no_critical() -> None:
+    cured = outcome(finding(STATUS, Kind.VALUE, 500, 200))
+    reverse = added(*(count(pair(n, primary=Response(500)), cured) for n in range(3)))
+    assert "CRITICAL" in codes(verdict(broken(12, 5_000)))
+    assert "CRITICAL" not in codes(verdict(broken(12, 5_000) + reverse))
+    assert "CRITICAL" in codes(verdict(broken(40, 9_000) + reverse))
+
+
 def test_one_request_over_and_over_is_one_fault_unless_nothing_else_is_asked() -> None:
     elsewhere = tally_of([SAME] * 50)
     assert verdict(broken(40, 40, path="/orders/7") + elsewhere).word is not Word.FAIL
