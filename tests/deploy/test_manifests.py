@@ -1,0 +1,266 @@
+"""Every manifest, against the schemas of Kubernetes and of what extends it, and against the processes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from collector.settings import CollectorSettings
+from differ.api.settings import ApiSettings
+from differ.core.policy import Policy, parse_policy
+from differ.core.rules import parse_rules
+from differ.worker.settings import WorkerSettings
+from mirrordiff.process.settings import PREFIX, Address, Settings, load
+from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
+from tests.deploy import restricted, schemas
+from tests.deploy.kustomize import Object, documents, render
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def objects(file: Path) -> list[Object]:
+    """The objects of a file; a file of another form counts as one object without a kind."""
+    found = documents(file)
+    return found if all(isinstance(each, dict) for each in found) else [{}]
+
+
+PROCESSES: dict[str, type[Settings]] = {
+    "collector": CollectorSettings,
+    "worker": WorkerSettings,
+    "api": ApiSettings,
+}
+
+
+def whole(file: Path) -> bool:
+    """Whether a kustomization.yaml stands for itself."""
+    return bool(documents(file)[0]["kind"] == "Kustomization")
+
+
+FOLDERS = [file.parent for file in sorted(DEPLOY.rglob("kustomization.yaml")) if whole(file)]
+FILES = [
+    file
+    for file in sorted(DEPLOY.rglob("*.yaml"))
+    if file.name != "kustomization.yaml"
+    and all("kind" in each and "apiVersion" in each for each in objects(file))
+]
+
+
+def relative(path: Path) -> str:
+    """For the names of tests."""
+    return str(path.relative_to(DEPLOY))
+
+
+def everything() -> Iterator[Object]:
+    """All objects: of each folder as it is applied, and of each file beside them."""
+    for folder in FOLDERS:
+        yield from render(folder)
+    for file in FILES:
+        yield from documents(file)
+
+
+@pytest.fixture(params=FOLDERS, ids=relative)
+def rendered(request: pytest.FixtureRequest) -> list[Object]:
+    folder: Path = request.param
+    return render(folder)
+
+
+def test_what_is_applied_is_valid(rendered: list[Object]) -> None:
+    assert [fault for each in rendered for fault in schemas.problems(each)] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=relative)
+def test_each_file_is_valid(file: Path) -> None:
+    assert [fault for each in documents(file) for fault in schemas.problems(each)] == []
+
+
+def test_nothing_is_applied_twice(rendered: list[Object]) -> None:
+    names = [(each["apiVersion"], each["kind"], each["metadata"]["name"]) for each in rendered]
+    assert sorted(names) == sorted(set(names))
+
+
+# Where there is no kubectl the renderer stands alone, held by the schemas.
+@pytest.mark.parametrize("folder", FOLDERS if shutil.which("kubectl") else [], ids=relative)
+def test_kubectl_renders_the_same(folder: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    assert kubectl is not None
+    printed = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, check=True).stdout
+    theirs = [each for each in yaml.safe_load_all(printed) if each]
+    assert by_name(render(folder)) == by_name(theirs)
+
+
+def by_name(objects: list[Object]) -> dict[str, Object]:
+    """Objects by kind and name."""
+    return {f"{each['kind']} {each['metadata']['name']}": each for each in objects}
+
+
+@pytest.mark.parametrize("change", ["misspelt", "wrong type", "missing", "unknown kind", "deep"])
+def test_the_schemas_find_faults(change: str) -> None:
+    deployment = copy.deepcopy(by_name(render(DEPLOY / "kubernetes/base"))["Deployment mirrordiff-api"])
+    assert schemas.problems(deployment) == []
+    match change:
+        case "misspelt":
+            deployment["spec"]["replica"] = 2
+        case "wrong type":
+            deployment["spec"]["replicas"] = "two"
+        case "missing":
+            del deployment["spec"]["selector"]
+        case "unknown kind":
+            deployment["apiVersion"] = "apps/v9"
+        case _:
+            deployment["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]["grpc"]["prot"] = 1
+    assert schemas.problems(deployment)
+
+
+def test_every_pod_is_allowed_where_restricted_is_enforced() -> None:
+    faults = [
+        f"{each['kind']} {each['metadata']['name']}: {fault}"
+        for each in everything()
+        for pod in restricted.pods(each)
+        for fault in [*restricted.violations(pod), *restricted.beyond(pod)]
+    ]
+    assert faults == []
+
+
+def test_the_platform_chooses_the_user() -> None:
+    """OpenShift gives each namespace users of its own, and refuses a pod that asks for another."""
+    asking = {
+        each["metadata"]["name"]
+        for each in everything()
+        if "runAsUser" in json.dumps(each)
+        or "fsGroup" in json.dumps(each)
+        or "runAsGroup" in json.dumps(each)
+    }
+    assert asking == {"mirrordiff-valkey"}  # for trials alone; its image is made for root
+
+
+def test_no_rights_in_the_cluster_are_asked_for() -> None:
+    kinds = {each["kind"] for each in everything()}
+    assert not [
+        kind for kind in kinds if "Role" in kind or kind in {"CustomResourceDefinition", "APIService"}
+    ]
+
+
+def test_selectors_find_their_pods(rendered: list[Object]) -> None:
+    """A Service, a disruption budget or a policy that selects nothing looks fine and does nothing."""
+    labels = [
+        each["spec"]["template"]["metadata"]["labels"] for each in rendered if each["kind"] == "Deployment"
+    ]
+    for each in rendered:
+        spec = each.get("spec", {})
+        selector = (
+            spec["selector"] if each["kind"] == "Service" else spec.get("selector", spec.get("podSelector"))
+        )
+        if each["kind"] in {
+            "ServiceMonitor",
+            "Service",
+            "PodDisruptionBudget",
+            "NetworkPolicy",
+            "PodMonitor",
+        }:
+            wanted = selector.get("matchLabels", selector)
+            assert any(wanted.items() <= found.items() for found in labels), each["metadata"]["name"]
+
+
+def processes(folder: str = "base") -> dict[str, tuple[Object, Object]]:
+    """Each process's Deployment and container, by its command."""
+    found: dict[str, tuple[Object, Object]] = {}
+    for each in render(DEPLOY / "kubernetes" / folder):
+        if each["kind"] == "Deployment":
+            container = each["spec"]["template"]["spec"]["containers"][0]
+            found[container["args"][0]] = (each, container)
+    return found
+
+
+def environment(container: Object) -> dict[str, str]:
+    """The variables of a container; what a Secret has is made up."""
+    return {
+        each["name"]: each.get("value", "redis://user:secret@redis.example:6379/0")
+        for each in container["env"]
+    }
+
+
+def test_there_is_a_deployment_for_each_process() -> None:
+    assert set(processes()) == set(PROCESSES)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_variables_are_settings_and_ports_are_those_listened_on(process: str) -> None:
+    model = PROCESSES[process]
+    _, container = processes()[process]
+    variables = environment(container)
+    unknown = {name for name in variables if name.removeprefix(PREFIX).lower() not in model.model_fields}
+    assert unknown == set()
+    listened = ports(load(model, variables))
+    assert {port["containerPort"] for port in container["ports"]} == listened
+    assert listened == ports(load(model, {}))
+
+
+def ports(settings: Settings) -> set[int]:
+    """Every port that a process listens on."""
+    return {value.port for value in dict(settings).values() if isinstance(value, Address)}
+
+
+def test_services_lead_to_named_ports(rendered: list[Object]) -> None:
+    offered = {
+        port["name"]: port["containerPort"]
+        for each in rendered
+        for pod in restricted.pods(each)
+        for container in restricted.containers(pod)
+        for port in container.get("ports", ())
+        if port["name"] != "http-health"
+    }
+    for each in rendered:
+        if each["kind"] == "Service":
+            for port in each["spec"]["ports"]:
+                assert port["targetPort"] == port["name"]
+                if port["name"] != "http-health":
+                    assert offered[port["name"]] == port["port"]
+        if each["kind"] == "NetworkPolicy":
+            for rule in each["spec"].get("ingress", ()):
+                assert {port["port"] for port in rule["ports"]} <= {*offered, "http-health"}
+
+
+def test_mounted_files_are_what_the_variables_name_and_can_be_read() -> None:
+    configs = {
+        each["metadata"]["name"]: each for each in render(DEPLOY / "kubernetes/base") if "data" in each
+    }
+    named = set()
+    for deployment, container in processes().values():
+        volumes = {each["name"]: each for each in deployment["spec"]["template"]["spec"]["volumes"]}
+        mounts = {each["mountPath"]: volumes[each["name"]] for each in container["volumeMounts"]}
+        for value in environment(container).values():
+            if value.startswith("/"):
+                folder, _, file = value.rpartition("/")
+                assert file in configs[mounts[folder]["configMap"]["name"]]["data"]
+                named.add(file)
+    assert named == {"rules.yaml", "policy.yaml"}
+    assert parse_rules(configs["mirrordiff-rules"]["data"]["rules.yaml"]).rules == ()
+    assert parse_policy(configs["mirrordiff-policy"]["data"]["policy.yaml"]) == Policy()
+
+
+def test_the_image_is_of_this_version(rendered: list[Object]) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    images = {
+        container["image"]
+        for each in rendered
+        for pod in restricted.pods(each)
+        for container in restricted.containers(pod)
+    }
+    assert {image for image in images if "mirrordiff" in image} <= {f"mirrordiff:{version}"}
+
+
+def test_keda_looks_at_every_partition() -> None:
+    scaled = by_name(render(DEPLOY / "kubernetes/overlays/keda"))["ScaledObject mirrordiff-worker"]
+    triggers = [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
+    assert [each["stream"] for each in triggers] == [partition_key("ready", n) for n in range(PARTITIONS)]
+    assert {each["consumerGroup"] for each in triggers} == {GROUP}
+    assert "replicas" not in processes("overlays/keda")["worker"][0]["spec"]
