@@ -8,7 +8,7 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from differ.api import metrics, pages, problems, routes
+from differ.api import events, hooks, metrics, pages, problems, routes
 from differ.api.errors import ApiError, Reason
 from differ.api.service import ReportService
 from mirrordiff.process.logs import logger
@@ -33,6 +33,8 @@ def create_app(service: ReportService, ready: Callable[[], Awaitable[str]]) -> A
     )
     problems.install(app)
     app.include_router(routes.router(service))
+    app.include_router(events.router(service))
+    app.include_router(hooks.router(service))
     app.include_router(pages.router(service))
 
     @app.get("/livez", include_in_schema=False)

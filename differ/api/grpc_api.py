@@ -13,7 +13,6 @@ from differ.api.messages import Name, bad_name, message_of
 from differ.api.paging import PageRequest
 from differ.api.query import Query
 from differ.api.service import DEFAULT_GATE, ReportService, View
-from differ.api.watching import watch
 from differ.core.document import Document
 from mirrordiff.v1 import report_pb2 as report
 from mirrordiff.v1 import report_service_pb2 as messages
@@ -124,7 +123,7 @@ class GrpcApi(ReportServiceServicer):
     async def WatchVerdict(
         self, request: messages.WatchVerdictRequest, context: Context
     ) -> AsyncIterator[messages.WatchVerdictResponse]:
-        async for change in watch(lambda: self._verdict(request), request.resume_token):
+        async for change in self._service.watch(lambda: self._verdict(request), request.resume_token):
             verdict = None if change.verdict is None else message_of(change.verdict, report.Verdict)
             yield messages.WatchVerdictResponse(verdict=verdict, resume_token=change.token)
 

@@ -73,6 +73,7 @@ async def run(settings: ApiSettings) -> None:
         )
         await stop.wait()
         await checks.enter_graceful_shutdown()
+        service.close()
     log.info("api_stopped")
 
 

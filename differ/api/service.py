@@ -5,7 +5,8 @@ Every method raises errors of `differ.api.errors` and nothing else that a caller
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -25,6 +26,7 @@ from differ.api.resources import (
     session_of,
 )
 from differ.api.snapshots import Snapshot, Snapshots
+from differ.api.watching import Pace, Watched, watch
 from differ.core.document import Document
 from differ.store import evidence as store
 from differ.store.records import KeptDiff
@@ -87,9 +89,19 @@ DIFFS: Final[Columns[Diff]] = {
 class ReportService:
     """Reads of everything that is kept."""
 
-    def __init__(self, evidence: store.Evidence, snapshots: Snapshots) -> None:
+    def __init__(self, evidence: store.Evidence, snapshots: Snapshots, pace: Pace = Pace()) -> None:  # noqa: B008  # frozen
         self._evidence = evidence
+        self._pace = pace
+        self._stop = asyncio.Event()
         self.snapshots = snapshots
+
+    def close(self) -> None:
+        """End every watch, so that the servers can stop at once."""
+        self._stop.set()
+
+    def watch(self, ask: Callable[[], Awaitable[Document]], resume_token: str) -> AsyncIterator[Watched]:
+        """A verdict at each change, until closed; see `differ.api.watching`."""
+        return watch(ask, self._stop, resume_token, self._pace)
 
     async def services(self, page: PageRequest, query: Query) -> Page[Service]:
         """Every service, last seen first."""

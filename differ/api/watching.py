@@ -7,6 +7,8 @@ between and holds nothing in memory here. The resume token is the tag of the las
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +22,7 @@ EVERY_S: Final = 1.0
 HEARTBEAT_S: Final = 15.0
 """After so long without a change a watcher hears that nothing has changed; proxies cut silent streams."""
 
-_LONGEST_TOKEN: Final = 64
+_TOKEN: Final = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +33,44 @@ class Watched:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a verdict is looked at, and how long a watcher hears nothing. Seconds."""
+
+    every_s: float = EVERY_S
+    heartbeat_s: float = HEARTBEAT_S
+
+
 async def watch(
     ask: Callable[[], Awaitable[Document]],
+    stop: asyncio.Event,
     resume_token: str = "",
-    *,
-    every_s: float = EVERY_S,
-    heartbeat_s: float = HEARTBEAT_S,
+    pace: Pace = Pace(),  # frozen
 ) -> AsyncIterator[Watched]:
-    """The verdict that ``ask`` gives, at every change, without end.
+    """The verdict that ``ask`` gives, at every change, until ``stop`` is set.
 
     While the store is away nothing is sent but signs of life; what was wrong at first is raised.
     Raises OutOfRange for a token that was never given out.
     """
-    if len(resume_token) > _LONGEST_TOKEN or not resume_token.isprintable():
+    if resume_token and not _TOKEN.fullmatch(resume_token):
         raise OutOfRange
     told = resume_token
     loop = asyncio.get_running_loop()
     verdict: Document | None = await ask()
     heard = loop.time()
     while True:
-        if verdict is not None and verdict["etag"] != told:
-            told = str(verdict["etag"])
+        tag = told if verdict is None else str(verdict["etag"]).strip('"')
+        if tag != told:
+            told = tag
             yield Watched(verdict, told)
             heard = loop.time()
-        elif loop.time() - heard >= heartbeat_s:
+        elif loop.time() - heard >= pace.heartbeat_s:
             yield Watched(None, told)
             heard = loop.time()
-        await asyncio.sleep(every_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pace.every_s)
+        if stop.is_set():
+            return
         try:
             verdict = await ask()
         except StoreUnavailable:

@@ -77,6 +77,7 @@ def build(
     shown, filters = _filtered(report.endpoints, wanted)
     chosen = chosen_signature(verdict, kept, wanted)
     totals = report.totals
+    checks = list(_grouped(verdict.checks))
     candidate = facts.candidate or "unknown build"
     return ReportView(
         title=f"{verdict.word} · {facts.service} {facts.primary_version} → {candidate}",
@@ -88,7 +89,9 @@ def build(
         coverage=coverage(verdict),
         policy=report.policy.id,
         verdict=verdict_view(verdict),
-        checks=tuple(check_view(check) for check in _grouped(verdict.checks)),
+        checks=tuple(check_view(check) for check in checks if check.holds_up),
+        quiet_checks=tuple(check_view(check) for check in checks if not check.holds_up),
+        quiet_summary=_quiet_summary(checks),
         filters=filters,
         endpoints=tuple(_endpoint(each, kept, wanted, chosen) for each in shown),
         example=example,
@@ -219,6 +222,14 @@ def _grouped(checks: Sequence[Check]) -> Iterator[Check]:
                 )
         else:
             yield check
+
+
+def _quiet_summary(checks: Sequence[Check]) -> str:
+    """What the checks that do not stand in the way are, in a line."""
+    passing = sum(check.mode is Mode.GATING and check.result is Word.PASS for check in checks)
+    advisory = sum(check.mode is Mode.ADVISORY for check in checks)
+    said = [f"{_count(passing, 'check')} {'passes' if passing == 1 else 'pass'}"] if passing else []
+    return ", ".join([*said, *([f"{advisory:,} advisory"] if advisory else [])])
 
 
 def check_view(check: Check) -> CheckView:

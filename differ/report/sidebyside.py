@@ -185,8 +185,8 @@ class _Walk:
             )
         else:
             found = self._at(at_left, at_right)
-            old = [Cell("", line) for line in _print(left, depth, name, ends[0])]
-            new = [Cell("", line) for line in _print(right, depth, name, ends[1])]
+            old = [_marked(line) for line in _print(left, depth, name, ends[0])]
+            new = [_marked(line) for line in _print(right, depth, name, ends[1])]
             for index in range(max(len(old), len(new))):
                 yield Row(
                     old[index] if index < len(old) else None,
@@ -248,7 +248,7 @@ class _Walk:
         """A value that one side alone has."""
         found = self._at(at, at)
         for line in _print(value, depth, name, end):
-            cell = Cell("", line)
+            cell = _marked(line)
             left, right = (cell, None) if mark is Mark.REMOVED else (None, cell)
             yield Row(left, right, mark, found.disposition, found.note)
 
@@ -267,6 +267,12 @@ _UNKNOWN: Final = Found("regression", "value")
 
 def _path(steps: tuple[Step, ...]) -> str:
     return str(Path(Part.BODY, "", steps))
+
+
+def _marked(line: str) -> Cell:
+    """A line of which everything is marked but its indentation."""
+    text = line.lstrip(" ")
+    return Cell(line[: len(line) - len(text)], text)
 
 
 def _scalar(value: _Json) -> bool:

@@ -113,6 +113,8 @@ class ReportView:
     policy: str
     verdict: VerdictView
     checks: tuple[CheckView, ...]
+    quiet_checks: tuple[CheckView, ...]
+    quiet_summary: str
     filters: tuple[LinkView, ...]
     endpoints: tuple[EndpointView, ...]
     example: ExampleView | None

@@ -18,6 +18,7 @@ from differ.api.process import announce, grpc_server
 from differ.api.service import DEFAULT_GATE, ReportService
 from differ.api.settings import ApiSettings
 from differ.api.snapshots import Snapshots
+from differ.api.watching import Pace
 from differ.core.policy import Policy
 from differ.store.evidence import Evidence
 from mirrordiff.process.http import serve
@@ -61,7 +62,7 @@ async def running(redis: Client, policy: Policy | None = None) -> AsyncIterator[
         public_url="https://diff.example",
         fresh_s=0,
     )
-    service = ReportService(evidence, snapshots)
+    service = ReportService(evidence, snapshots, Pace(every_s=0.02, heartbeat_s=0.2))
 
     async def ready() -> str:
         return ""
@@ -79,6 +80,7 @@ async def running(redis: Client, policy: Policy | None = None) -> AsyncIterator[
     ):
         stub: ReportServiceAsyncStub = ReportServiceStub(channel)
         yield Api(client, stub, channel, settings.api_http, service)
+        service.close()
     await server.stop(0)
 
 

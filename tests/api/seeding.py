@@ -6,11 +6,11 @@ import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from redis.exceptions import ResponseError
 
 from differ.core.examine import examine, signatures_shown, worth_keeping
+from differ.core.model import Outcome
 from differ.core.pair import Arrival, Pair
 from differ.core.rules import NO_RULES, RuleSet
 from differ.store.records import KeptDiff, kept_finding, response_of
@@ -113,22 +113,21 @@ class Seed:
             await settlement.register(
                 session, now_us=now_us, primary_versions=versions, epoch="e1", rules=len(self.rules.rules)
             )
+        pipeline = redis.pipeline(transaction=False)
+        for number in range(len(self.pairs)):
+            pipeline.xadd(partition_key("ready", number % 16), {"p": b""})
+        entries = await pipeline.execute()
+        for partition in range(min(16, len(self.pairs))):
+            stream = partition_key("ready", partition)
+            with contextlib.suppress(ResponseError):  # another seed made it
+                await redis.xgroup_create(stream, GROUP, "0")
+            await redis.xreadgroup(GROUP, "seeding", {stream: ">"}, count=len(self.pairs))
         judged: list[Judged] = []
         for number, (pair, captures) in enumerate(self.pairs):
-            partition = number % 16
             found = examine(pair, self.rules)
-            stream = partition_key("ready", partition)
-            if number < 16:
-                with contextlib.suppress(ResponseError):  # another seed made it
-                    await redis.xgroup_create(stream, GROUP, "0", mkstream=True)
-            entry = cast("bytes", await redis.xadd(stream, {"p": b""}))
-            judged.append(Judged(partition, entry, session.key, "e1", found.counts))
+            judged.append(Judged(number % 16, entries[number], session.key, "e1", found.counts))
             if worth_keeping(found.outcome):
-                await _keep(settlement, partition, session, number, pair, captures, self.rules)
-        for partition in range(min(16, len(self.pairs))):
-            await redis.xreadgroup(
-                GROUP, "seeding", {partition_key("ready", partition): ">"}, count=len(self.pairs)
-            )
+                await _keep(settlement, number % 16, session, number, pair, captures, found.outcome)
         assert await settlement.settle(judged) == len(judged)
 
     @property
@@ -147,9 +146,8 @@ async def _keep(
     number: int,
     pair: Pair,
     captures: list[Capture],
-    rules: RuleSet,
+    outcome: Outcome,
 ) -> None:
-    outcome = examine(pair, rules).outcome
     shown = signatures_shown(pair, outcome)
     ids = list(dict.fromkeys(signature for _, signature in shown))
     if not settlement.example_wanted(partition, session.key, ids):

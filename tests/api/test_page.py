@@ -1,0 +1,176 @@
+"""The report page as HTML: what it says, whole without a script, and nothing captured leaves its text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from mirrordiff.process.redis import Client
+from tests.api.conftest import Api
+from tests.api.seeding import Seed, planted
+
+ATTACK = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\"'><style>*{display:none}</style>"
+MISLEADING = "\u202egnp.exe\u2066 \x1b[2J\x1b[31mred \u200bzero\u0000 \ud800"
+
+
+class Page(HTMLParser):
+    """A page read back: tags with attributes, and the text that a reader sees."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.title = ""
+        self._in: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in {"style", "title"}:
+            self._in.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._in and self._in[-1] == tag:
+            self._in.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "title" in self._in:
+            self.title += data
+        elif not self._in:
+            self.text += data
+
+    def links(self) -> list[str]:
+        """All addresses linked to."""
+        return [attrs["href"] or "" for tag, attrs in self.tags if tag == "a" and "href" in attrs]
+
+
+async def page_of(api: Api, path: str = "/") -> Page:
+    answer = await api.http.get(path, follow_redirects=True)
+    assert answer.status_code == 200, answer.text
+    return Page(answer.text)
+
+
+async def test_the_front_page_goes_straight_to_the_only_service(api: Api, redis: Client) -> None:
+    await planted(Seed(), pairs=360).write(redis)
+    answer = await api.http.get("/", follow_redirects=True)
+    assert answer.url.path == "/services/orders/sessions/v2"
+    page = Page(answer.text)
+    assert page.title == "FAIL · orders v1 → v2"
+    assert "Block the release" in page.text
+    assert "Worst: POST /orders/{id}/refund — status 200 became 500 in 3.3 % of 120 pairs" in page.text
+    assert "division by zero" in page.text
+
+
+async def test_several_services_are_listed(api: Api, redis: Client) -> None:
+    for name in ("orders", "a service/with signs"):
+        seed = Seed(service=name)
+        seed.same(20)
+        await seed.write(redis)
+    page = await page_of(api)
+    assert "a service/with signs" in page.text
+    assert page.text.count("Not enough evidence") == 2
+    for link in page.links():
+        if link.startswith("/services"):
+            await page_of(api, link)
+
+
+async def test_nothing_captured_yet(api: Api) -> None:
+    assert "Nothing has been captured yet" in (await page_of(api)).text
+
+
+async def test_every_link_on_the_page_works(api: Api, redis: Client) -> None:
+    await planted(Seed(), pairs=120).write(redis)
+    page = await page_of(api)
+    assert len(page.links()) > 10
+    for link in page.links():
+        target = link if link.startswith("/") else f"/services/orders/sessions/v2{link}"
+        answer = await api.http.get(target.partition("#")[0], follow_redirects=True)
+        assert answer.status_code == 200, link
+    anchors = {attrs["id"] for _, attrs in page.tags if attrs.get("id")}
+    assert {"endpoints", "example", "main"} <= anchors
+
+
+async def test_the_address_says_what_is_shown(api: Api, redis: Client) -> None:
+    await planted(Seed(), pairs=120).write(redis)
+    page = await page_of(api, "/services/orders/sessions/v2?show=same")
+    assert "GET /health" in page.text
+    assert "GET /orders/{id}" not in page.text.partition("Endpoints")[2].partition("Not compared")[0]
+    listed = await api.http.get(
+        "/v1/services/orders/sessions/v2/signatures", params={"filter": 'kind = "type"'}
+    )
+    signature = listed.json()["signatures"][0]["id"]
+    page = await page_of(api, f"/services/orders/sessions/v2?signature={signature}&example=2")
+    assert re.search(r"example 2 of \d", page.text)
+    assert "3.90" in page.text
+
+
+async def test_an_attack_is_shown_as_text(api: Api, redis: Client) -> None:
+    seed = Seed(service=f"s{ATTACK}", candidate=ATTACK)
+    for number in range(30):
+        body = {"value": ATTACK, ATTACK: number, "text": MISLEADING[:-1]}
+        seed.pair(
+            body,
+            {**body, "value": f"{ATTACK}!"},
+            endpoint=f"GET /{ATTACK.replace(' ', '')}",
+            path=f"/{ATTACK}?q={MISLEADING[:-1]}",
+            headers=({"x-note": ATTACK}, {"x-note": "\x1b[31m" + ATTACK}),
+        )
+    await seed.write(redis)
+    answer = await api.http.get("/", follow_redirects=True)
+    page = Page(answer.text)
+    scripts = [attrs for tag, attrs in page.tags if tag == "script"]
+    assert scripts == [{"src": "/assets/report.js", "defer": None}]
+    assert not [tag for tag, _ in page.tags if tag == "img"]
+    assert len([tag for tag, _ in page.tags if tag == "style"]) == 1
+    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
+    assert ATTACK in page.text
+    assert "⟨U+202E⟩gnp.exe" in page.text
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", answer.text)
+
+
+async def test_bodies_that_are_no_text_are_shown_as_bytes(api: Api, redis: Client) -> None:
+    seed = Seed()
+    for _ in range(20):
+        seed.pair(b"\x00\xff\xfe binary", b"\x00\xff\xfd binary")
+    await seed.write(redis)
+    page = await page_of(api)
+    assert "bytes that are no text" in page.text
+    assert "00 ff fe 20" in page.text
+
+
+async def test_a_page_may_load_nothing_but_its_script(api: Api, redis: Client) -> None:
+    seed = Seed()
+    seed.same(20)
+    await seed.write(redis)
+    answer = await api.http.get("/", follow_redirects=True)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert not re.search(r"\sstyle=|https?://(?!diff\.example)", answer.text)
+    script = await api.http.get("/assets/report.js")
+    assert script.headers["content-type"].startswith("text/javascript")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/services/none",
+        "/services/none/sessions/x",
+        "/services/a%00b/sessions/x",
+        "/services/<b>/sessions/latest",
+    ],
+)
+async def test_pages_that_are_not_there(api: Api, path: str) -> None:
+    answer = await api.http.get(path)
+    assert answer.status_code == 404
+    assert "No such service" in answer.text
+    assert "<b>" not in answer.text
+
+
+@pytest.mark.parametrize("query", ["example=0", "example=x", "signature=%3Cb%3E", "show=" + "x" * 99])
+async def test_addresses_that_cannot_be_used(api: Api, query: str) -> None:
+    answer = await api.http.get(f"/services/orders/sessions/v2?{query}")
+    assert answer.status_code == 400
