@@ -17,7 +17,7 @@ from typing import Final
 
 from differ.core.confidence import excess_bounds, lower, upper
 from differ.core.evidence import FieldEvidence
-from differ.core.rate import Rate, percent
+from differ.core.rate import Rate
 from differ.core.sketch import CLASSES, SHAPES
 
 SHAPE_MARGIN: Final = 0.05
@@ -102,9 +102,3 @@ def _spread_change(shadow: Mapping[str, int], base: Mapping[str, int], alpha: fl
 def distinct_classes(sketch: Mapping[str, int]) -> int:
     """At least so many distinct values a sketch has seen."""
     return sum(1 for count in sketch.values() if count)
-
-
-def described(sketch: Mapping[str, int]) -> str:
-    """A sketch in words: the shapes with their shares, the commonest first."""
-    shares = sorted(((_share(letter, sketch), letter) for letter in SHAPES), key=lambda one: -one[0].count)
-    return ", ".join(f"{SHAPES[letter]} {percent(rate.value or 0)}" for rate, letter in shares if rate.count)

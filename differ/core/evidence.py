@@ -100,10 +100,6 @@ class EndpointEvidence:
         """Pairs whose both durations are known."""
         return sum(self.durations.get("s", {}).values())
 
-    def field_of(self, name: str) -> FieldEvidence:
-        """The evidence of a field; of a field not seen, nothing."""
-        return self.fields.get(name) or FieldEvidence()
-
 
 @dataclass(slots=True)
 class Evidence:

@@ -82,6 +82,16 @@ def test_given_templates_win_and_the_more_literal_one_first() -> None:
     assert templates.endpoint_of("GET", "/elsewhere") == OTHER
 
 
+def test_parameters_within_a_segment_match_in_linear_time() -> None:
+    templates = Templates(["/f/{a}-{b}-{c}-{d}.json", "/g/{a}{b}", "/h/v{n}"], limit=0)
+    assert templates.endpoint_of("GET", "/f/1-2-3-4.json") == "GET /f/{a}-{b}-{c}-{d}.json"
+    assert templates.endpoint_of("GET", "/g/x") == "GET /g/{a}{b}"
+    assert templates.endpoint_of("GET", "/h/v12") == "GET /h/v{n}"
+    assert templates.endpoint_of("GET", "/h/12") == OTHER
+    # With backtracking this would take longer than anyone waits.
+    assert templates.endpoint_of("GET", "/f/" + "-" * 20_000) == OTHER
+
+
 def test_templates_from_an_openapi_document() -> None:
     text = """
 openapi: 3.1.0
