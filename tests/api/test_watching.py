@@ -1,0 +1,128 @@
+"""Watching a verdict over SSE and gRPC: the present one, each change, a sign of life, and an end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from mirrordiff.process.redis import Client
+from mirrordiff.v1 import report_service_pb2 as messages
+from tests.api.conftest import Api, running
+from tests.api.seeding import Seed
+
+SESSION = "services/orders/sessions/v2"
+
+
+async def seeded(redis: Client, pairs: int, *, differing: int = 0, candidate: str = "v2") -> None:
+    seed = Seed(candidate=candidate)
+    seed.same(pairs)
+    for _ in range(differing):
+        seed.pair({"a": 1}, {"a": 2})
+    await seed.write(redis)
+
+
+async def events(answer: httpx.Response) -> AsyncIterator[dict[str, str]]:
+    """Events as their fields; a comment has the field ``comment``."""
+    fields: dict[str, str] = {}
+    async for line in answer.aiter_lines():
+        if not line:
+            yield fields
+            fields = {}
+        elif line.startswith(":"):
+            fields["comment"] = line
+        else:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+
+
+async def test_each_change_is_an_event(api: Api, redis: Client) -> None:
+    await seeded(redis, 20)
+    async with api.http.stream("GET", f"/v1/{SESSION}/verdict/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        stream = events(answer)
+        assert "retry" in await anext(stream)
+        first = await anext(stream)
+        assert (first["event"], json.loads(first["data"])["pairs"]) == ("verdict", "20")
+        await seeded(redis, 30)
+        async for event in stream:
+            if event.get("event") == "verdict" and json.loads(event["data"])["pairs"] == "50":
+                break
+        assert event["id"] != first["id"]
+
+
+async def test_who_resumes_is_not_told_again(api: Api, redis: Client) -> None:
+    await seeded(redis, 20)
+    tag = (await api.http.get(f"/v1/{SESSION}/verdict")).json()["etag"].strip('"')
+    async with api.http.stream(
+        "GET", f"/v1/{SESSION}/verdict/events", headers={"last-event-id": tag}
+    ) as answer:
+        stream = events(answer)
+        assert "retry" in await anext(stream)
+        assert "comment" in await anext(stream)
+    call: Any = api.stub.WatchVerdict(messages.WatchVerdictRequest(name=SESSION, resume_token=tag))
+    heard = await call.read()
+    assert not heard.HasField("verdict")
+    assert heard.resume_token == tag
+    call.cancel()
+
+
+async def test_grpc_watches_a_gate_from_before_there_is_anything(api: Api, redis: Client) -> None:
+    call: Any = api.stub.WatchVerdict(messages.WatchVerdictRequest(name="services/orders/gates/default"))
+    first = await call.read()
+    assert (first.verdict.verdict, first.verdict.reasons[0].code) == ("INCONCLUSIVE", "NO_SESSION")
+    await seeded(redis, 1000)
+    change = first
+    while change.verdict.verdict != "PASS":
+        change = await call.read()
+    assert change.verdict.candidate == "v2"
+    call.cancel()
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "token", "status", "reason", "code"),
+    [
+        ("services/none/sessions/x", "services/none/sessions/x", "", 404, "SERVICE_NOT_FOUND",
+         grpc.StatusCode.NOT_FOUND),
+        ("services/orders/gates/strict", "services/orders/gates/strict", "", 404, "GATE_NOT_FOUND",
+         grpc.StatusCode.NOT_FOUND),
+        ("services/orders/gates/default", "services/orders/gates/default", "yesterday", 410,
+         "RESUME_TOKEN_EXPIRED", grpc.StatusCode.OUT_OF_RANGE),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_watched(
+    api: Api, path: str, name: str, token: str, status: int, reason: str, code: grpc.StatusCode
+) -> None:
+    answer = await api.http.get(f"/v1/{path}/verdict/events", headers={"last-event-id": token})
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await api.stub.WatchVerdict(messages.WatchVerdictRequest(name=name, resume_token=token)).read()
+    assert caught.value.code() is code
+
+
+async def test_a_watcher_that_never_reads_holds_up_nobody(api: Api, redis: Client) -> None:
+    await seeded(redis, 20)
+    _, writer = await asyncio.open_connection(api.address.host, api.address.port)
+    writer.write(f"GET /v1/{SESSION}/verdict/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await writer.drain()
+    for _ in range(3):
+        assert (await api.http.get(f"/v1/{SESSION}/verdict")).status_code == 200
+    writer.close()
+
+
+async def test_watches_end_when_the_server_does(redis: Client) -> None:
+    await seeded(redis, 20)
+    async with running(redis) as api:
+        call: Any = api.stub.WatchVerdict(messages.WatchVerdictRequest(name=SESSION))
+        assert (await call.read()).HasField("verdict")
+        async with api.http.stream("GET", f"/v1/{SESSION}/verdict/events") as answer:
+            stream = events(answer)
+            assert "retry" in await anext(stream)
+            api.service.close()
+            assert [event["event"] async for event in stream if "event" in event] == ["verdict"]
+        assert await call.code() is grpc.StatusCode.OK
