@@ -10,7 +10,6 @@ lone surrogates, ``NaN`` and a value with something behind it.
 from __future__ import annotations
 
 import json
-import re
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -27,9 +26,10 @@ _OUT_OF_RANGE = Unreadable("a number with an exponent beyond what can be compare
 _MAX_DIGITS = 4000
 """Digits of an integer that become an int; Python refuses 4,300, and Decimal has the same value."""
 
-_DIGITS = bytes(0x30 if chr(code) in "0123456789." else 0x20 for code in range(256))
+_SHAPE_OF = {ord("e"): "e", ord("E"): "e", ord("-"): "-"} | dict.fromkeys(b"0123456789.", "0")
+_SHAPES = "".join(_SHAPE_OF.get(code, " ") for code in range(256)).encode()
 _LONG_NUMBER = b"0" * 16
-_TINY_NUMBER = re.compile(rb"[0-9.][eE]-")
+_TINY_NUMBER = b"0e-"
 
 
 def floats_are_exact(data: bytes) -> bool:
@@ -38,9 +38,8 @@ def floats_are_exact(data: bytes) -> bool:
     That holds for up to 15 significant digits, away from zero; beyond the largest double the parser
     itself refuses. Digits in texts are seen too, which costs speed and nothing else.
     """
-    if _LONG_NUMBER in data.translate(_DIGITS):
-        return False
-    return (b"e-" not in data and b"E-" not in data) or _TINY_NUMBER.search(data) is None
+    shapes = data.translate(_SHAPES)
+    return _LONG_NUMBER not in shapes and _TINY_NUMBER not in shapes
 
 
 def lift_json(data: bytes, *, floats: bool = False) -> Lifted | Unreadable:
@@ -55,7 +54,7 @@ def lift_json(data: bytes, *, floats: bool = False) -> Lifted | Unreadable:
         # ValueError is the parent of msgspec's errors and of those about Unicode.
         return lift_json_exactly(data)
     # An escaped quotation mark could make up for a lost one.
-    if b"\\u0022" in data or data.count(b'"') != encoded.count(b'"'):
+    if (b"\\" in data and b"\\u0022" in data) or data.count(b'"') != encoded.count(b'"'):
         return lift_json_exactly(data)
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and too_deep(value):
         return TOO_DEEP
