@@ -10,6 +10,7 @@ import sys
 
 import grpc
 
+from collector.intake import Intake
 from collector.metrics import Metrics
 from collector.redaction import Redaction
 from collector.server import LARGEST_MESSAGE, AccessLogHandler
@@ -44,7 +45,8 @@ async def run(settings: CollectorSettings, redaction: Redaction) -> None:
         server = grpc.aio.server(
             options=[("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.so_reuseport", 0)]
         )
-        server.add_generic_rpc_handlers((AccessLogHandler(sink, redaction, settings.body_cap, metrics),))
+        intake = Intake(sink, redaction, settings.body_cap, metrics)
+        server.add_generic_rpc_handlers((AccessLogHandler(intake),))
         try:
             server.add_insecure_port(str(settings.collector_grpc))
         except RuntimeError:

@@ -12,26 +12,21 @@ the capture filter (deploy/envoy/capture.lua) copied of the response:
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import DecodeError
 from pybase64 import b64decode
 
-from collector.pairing import PAIR_HEADER, pair_key
-from collector.redaction import Redaction
+from collector.captured import Keyed, Recorder, Source, Unusable, attempt_of, source_from, text_of
+from collector.pairing import PAIR_HEADER
 from mirrordiff.envoy.accesslog_pb2 import HttpAccessLogEntry, Node, ResponseFlags, StreamAccessLogsMessage
 from mirrordiff.v1.capture_pb2 import (
     END_ABORTED,
     END_COMPLETE,
     END_NO_RESPONSE,
     END_NOT_CAPTURED,
-    END_TRUNCATED,
     END_UPGRADE,
-    ROLE_CONTROL,
     ROLE_PRIMARY,
-    ROLE_SHADOW,
-    Capture,
     End,
     Role,
 )
@@ -40,42 +35,11 @@ NAMESPACE: Final = b"mirrordiff"
 _VERSION_LINE: Final = b"1\r\n"
 _MOST_BASE64: Final = 24 * 1024 * 1024  # above the largest cap that the filter can be given, encoded
 
-ROLES: Final[dict[str, Role.ValueType]] = {
-    "primary": ROLE_PRIMARY,
-    "shadow": ROLE_SHADOW,
-    "control": ROLE_CONTROL,
-}
-
 # envoy.config.core.v3.RequestMethod
 _METHODS: Final = ("", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 
 _VERSION_LABELS: Final = (b"pod-template-hash", b"rollouts-pod-template-hash", b"version")
 """Labels of a pod that tell one build from another, best first."""
-
-
-class Unusable(ValueError):
-    """Something received that no capture can be made of; ``reason`` is the name it is counted under."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Whose responses a stream carries. An empty ``version`` means that the build is not known."""
-
-    role: Role.ValueType
-    service: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A capture, and the key it meets its twin under."""
-
-    pair: bytes
-    capture: Capture
 
 
 def source_of(identifier: StreamAccessLogsMessage.Identifier) -> Source:
@@ -84,14 +48,10 @@ def source_of(identifier: StreamAccessLogsMessage.Identifier) -> Source:
     What the name leaves out comes from the node: its cluster is the service, its pod's labels tell
     the build. Raises Unusable(unknown_role) or Unusable(unknown_service).
     """
-    role, _, rest = _text(identifier.log_name).partition("/")
+    role, _, rest = text_of(identifier.log_name).partition("/")
     service, _, version = rest.partition("/")
-    if role not in ROLES:
-        raise Unusable("unknown_role")
-    service = service or _text(identifier.node.cluster)
-    if not service:
-        raise Unusable("unknown_service")
-    return Source(ROLES[role], service, version or _build_of(identifier.node))
+    service = service or text_of(identifier.node.cluster)
+    return source_from(role, service, version or _build_of(identifier.node))
 
 
 def _build_of(node: Node) -> str:
@@ -100,18 +60,16 @@ def _build_of(node: Node) -> str:
             labels = {label.key: label.value.string_value for label in field.value.struct_value.fields}
             for name in _VERSION_LABELS:
                 if labels.get(name):
-                    return _text(labels[name])
+                    return text_of(labels[name])
     return ""
 
 
 class Translator:
     """Turns entries of one stream into captures."""
 
-    def __init__(self, source: Source, redaction: Redaction, body_cap: int) -> None:
-        self._source = source
-        self._service = source.service.encode()
-        self._redaction = redaction
-        self._body_cap = body_cap
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._role = recorder.source.role
 
     def capture(self, entry: bytes, capture_id: bytes) -> Keyed:
         """The capture in one entry. Raises Unusable with the reason; nothing else."""
@@ -126,41 +84,31 @@ class Translator:
             if header.key == PAIR_HEADER:
                 pair_id = header.value
             elif header.key == b"x-envoy-attempt-count":
-                attempt = int(header.value) if header.value.isdigit() and len(header.value) < 4 else 0
-        path = request.path
-        pair = pair_key(self._service, pair_id, request.request_id, method.encode(), path)
-        if pair is None:
-            raise Unusable("no_request_id")
+                attempt = attempt_of(header.value)
         head, trailers, body, body_size = _response_in(log)
-        body_size = max(body_size, len(body))
-        end, detail = _ending(log, self._source.role, captured=head is not None)
-        if end == END_COMPLETE and body_size > min(len(body), self._body_cap):
-            end, detail, body = END_TRUNCATED, "over the body cap", body[: self._body_cap]
+        end, detail = _ending(log, self._role, captured=head is not None)
         start, took = common.start_time, common.time_to_last_upstream_rx_byte
         if not (took.seconds or took.nanos):
             took = common.duration
         answered = end != END_NO_RESPONSE or detail == "cut off"
-        capture = Capture(
-            id=capture_id,
-            role=self._source.role,
-            service=self._source.service,
-            version=self._source.version,
-            request_id=_text(request.request_id),
+        return self._recorder.record(
+            capture_id,
+            pair_id=pair_id,
+            request_id=request.request_id,
             method=method,
-            path=_text(path),
-            authority=_text(request.authority),
+            path=request.path,
+            authority=request.authority,
             status=log.response.response_code.value if answered else 0,
-            headers=self._redaction.headers(head) if head is not None and answered else b"",
+            head=head if head is not None and answered else b"",
             body=body if answered else b"",
-            trailers=self._redaction.headers(trailers) if trailers and answered else b"",
+            trailers=trailers if answered else b"",
             end=end,
-            end_detail=detail,
+            detail=detail,
             started_us=start.seconds * 1_000_000 + start.nanos // 1000,
             duration_us=took.seconds * 1_000_000 + took.nanos // 1000,
             body_size=body_size,
             attempt=attempt,
         )
-        return Keyed(pair, capture)
 
 
 def _response_in(log: HttpAccessLogEntry) -> tuple[bytes | None, bytes, bytes, int]:
@@ -225,7 +173,3 @@ def _upstream_fault(flags: ResponseFlags) -> str:
     if flags.upstream_overflow:
         return "overflow"
     return ""
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")

@@ -13,12 +13,12 @@ from collections import Counter
 from importlib.resources import files
 from typing import Final
 
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from collector.metrics import Metrics
 from collector.settings import CollectorSettings
 from mirrordiff.process.logs import logger
-from mirrordiff.process.redis import UNAVAILABLE, Client
+from mirrordiff.process.redis import UNAVAILABLE, Client, Script
 from mirrordiff.redis_keys import BY_NAME, PARTITIONS, key, partition_key, partition_of
 from mirrordiff.v1.capture_pb2 import ROLE_CONTROL, ROLE_PRIMARY, ROLE_SHADOW, Capture
 
@@ -30,6 +30,9 @@ GATHER_S: Final = 0.004
 
 REMEMBER_MS: Final = 120_000
 """How long a finished pair is known, so that a repeated half is told from a new request."""
+
+SMALL: Final = 4096
+"""Bytes that there is room for as long as the queue is not called full."""
 
 _RESULTS: Final = ("waiting", "paired", "duplicate", "superseded", "control", "late", "refused")
 _ROLE: Final = {ROLE_PRIMARY: b"p", ROLE_SHADOW: b"s", ROLE_CONTROL: b"c"}
@@ -48,8 +51,7 @@ class Sink:
         self._metrics = metrics
         self._most_bytes = settings.queue_bytes
         self._head = (round(settings.half_ttl * 1000), REMEMBER_MS, settings.stream_limit)
-        self._source = files("collector").joinpath("pairing.lua").read_text()
-        self._sha = ""
+        self._pairing = Script(files("collector").joinpath("pairing.lua").read_text())
         self._halves = [partition_key("half", number).encode() + b":" for number in range(PARTITIONS)]
         self._fixed = [
             [partition_key(name, number).encode() for name in ("ready", "due", "control_seen")]
@@ -71,6 +73,11 @@ class Sink:
         self._queue.append((capture.service, pair, _ROLE[capture.role], capture.id, capture.attempt, record))
         self._wake.set()
         return True
+
+    @property
+    def full(self) -> bool:
+        """Whether even a small capture would be dropped now."""
+        return self._metrics.queued_bytes + SMALL > self._most_bytes
 
     def close(self) -> None:
         """Let ``run`` return once the queue is written, or at the first failure from now on."""
@@ -101,10 +108,7 @@ class Sink:
         while True:
             try:
                 await self._write(batch)
-            except NoScriptError:
-                self._sha = ""
-                continue
-            except (*UNAVAILABLE, OutOfMemoryError, ReadOnlyError) as error:
+            except (*UNAVAILABLE, OutOfMemoryError) as error:
                 self._metrics.failed_batches += 1
                 if self.available:
                     log.warning(
@@ -129,8 +133,6 @@ class Sink:
             return
 
     async def _write(self, batch: list[_Item]) -> None:
-        if not self._sha:
-            self._sha = await self._redis.script_load(self._source)
         keys: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
         arguments: list[list[bytes | int]] = [[] for _ in range(PARTITIONS)]
         for _, pair, role, capture_id, attempt, record in batch:
@@ -138,11 +140,10 @@ class Sink:
             keys[number].append(self._halves[number] + pair)
             arguments[number] += (role, capture_id, attempt, record)
         used = [number for number in range(PARTITIONS) if keys[number]]
-        pipeline = self._redis.pipeline(transaction=False)
-        for number in used:
-            every = self._fixed[number] + keys[number]
-            pipeline.evalsha(self._sha, len(every), *every, *self._head, *arguments[number])
-        answers = await pipeline.execute()
+        answers = await self._pairing.call(
+            self._redis,
+            [(self._fixed[number] + keys[number], [*self._head, *arguments[number]]) for number in used],
+        )
         self._metrics.written_batches += 1
         for answer in answers:
             for result, count in zip(_RESULTS, answer, strict=False):
@@ -166,12 +167,12 @@ class Sink:
         """See whether Redis answers, and bring it the losses counted here, where a verdict sees them."""
         fresh = self._metrics.dropped - self._losses_told
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.ping()
         for (service, reason), count in fresh.items():
             pipeline.hincrby(key("losses"), f"{service}\n{reason}", count)
         if fresh:
             pipeline.expire(key("losses"), BY_NAME["losses"].ttl or 0)
         try:
+            await self._redis.ping()
             await pipeline.execute()
         except UNAVAILABLE:
             self.available = False

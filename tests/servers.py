@@ -5,9 +5,91 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from differ.local import binaries
+from differ.local.ports import free_ports
+from tests.waiting import eventually
+
+
+class RedisCluster:
+    """Three masters, each with a replica where ``replicas`` is set, on loopback ports of their own."""
+
+    def __init__(self, folder: Path, *, replicas: bool = False) -> None:
+        count = 6 if replicas else 3
+        every = free_ports(2 * count)
+        self.ports = every[:count]
+        self._buses = every[count:]
+        self._folder = folder
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    @property
+    def url(self) -> str:
+        return f"redis+cluster://127.0.0.1:{self.ports[0]}"
+
+    async def start(self) -> None:
+        """Start every node, make them one cluster, and wait until all of it is served."""
+        for port, bus in zip(self.ports, self._buses, strict=True):
+            directory = self._folder / str(port)
+            directory.mkdir()
+            options = f"--port {port} --cluster-port {bus} --cluster-enabled yes --cluster-node-timeout 1500"
+            self._processes[port] = subprocess.Popen(  # noqa: ASYNC220 - it starts in a moment
+                [binaries.redis_server(), *options.split(), "--save", "", "--dir", str(directory)],
+                stdout=subprocess.DEVNULL,
+            )
+        for port in self.ports:
+            await eventually(lambda at=port: self._ask(at, "PING"), f"node {port} answers")  # type: ignore[misc]
+        masters = self.ports[:3]
+        for number, port in enumerate(masters):
+            first, last = number * 16384 // 3, (number + 1) * 16384 // 3 - 1
+            await self._ask(port, "CLUSTER", "ADDSLOTSRANGE", first, last)
+            await self._ask(port, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for port, bus in zip(self.ports[1:], self._buses[1:], strict=True):
+            await self._ask(masters[0], "CLUSTER", "MEET", "127.0.0.1", port, bus)
+        for port in self.ports:
+            await eventually(lambda at=port: self._whole(at), f"node {port} sees all")  # type: ignore[misc]
+        for master, replica in zip(masters, self.ports[3:], strict=False):
+            name = await self._ask(master, "CLUSTER", "MYID")
+            await eventually(
+                lambda at=replica, of=name: self._ask(at, "CLUSTER", "REPLICATE", of),  # type: ignore[misc]
+                f"{replica} follows {master}",
+            )
+            await eventually(
+                lambda at=replica: self._follows(at),  # type: ignore[misc]
+                f"{replica} is in step with {master}",
+            )
+
+    def kill(self, port: int) -> None:
+        """End one node at once."""
+        self._processes[port].kill()
+        self._processes[port].wait()
+
+    def stop(self) -> None:
+        """End all of it."""
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+    async def _whole(self, port: int) -> bool:
+        info = str(await self._ask(port, "CLUSTER", "INFO"))
+        return "cluster_state:ok" in info and f"cluster_known_nodes:{len(self.ports)}" in info
+
+    async def _follows(self, port: int) -> bool:
+        return "master_link_status:up" in str(await self._ask(port, "INFO", "replication"))
+
+    async def _ask(self, port: int, *command: object) -> object:
+        """What one node answers; None where it refuses or is not there."""
+        client: Any = Redis(host="127.0.0.1", port=port, decode_responses=True)
+        client.response_callbacks.clear()
+        try:
+            return await client.execute_command(*command)
+        except RedisError:
+            return None
+        finally:
+            await client.aclose()
 
 
 class RedisServer:

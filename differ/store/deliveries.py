@@ -6,16 +6,20 @@ is delivered again to another once it has been idle for long enough.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final, cast
 
 from redis.exceptions import ResponseError
 
-from mirrordiff.process.redis import BLOCK_MS, Client
+from mirrordiff.process.redis import BLOCK_MS, Client, is_cluster
 from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
 
 MOST_DELIVERIES: Final = 4
 """An entry that was delivered this often and never settled takes workers down: it is given up."""
+
+POLL_S: Final = 0.02
+"""Between two looks at the streams of a cluster that had nothing: far below the time a proxy gathers for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class Deliveries:
     async def read(self, most_per_stream: int) -> list[Delivery]:
         """New entries; empty after BLOCK_MS without any. Raises as redis-py does while Redis is away."""
         try:
+            if is_cluster(self._redis):
+                return await self._read_each(most_per_stream)
             answer = await self._blocking.xreadgroup(
                 GROUP,
                 self._consumer,
@@ -73,6 +79,19 @@ class Deliveries:
                 raise
             await self.open()  # a failover can lose a group that was made a moment before
             return []
+        return self._deliveries(answer)
+
+    async def _read_each(self, most_per_stream: int) -> list[Delivery]:
+        """As ``read``, without waiting: one call cannot block on streams of several slots."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for stream in self._streams:
+            pipeline.xreadgroup(GROUP, self._consumer, {stream: ">"}, count=most_per_stream)
+        found = [item for answer in await pipeline.execute() for item in self._deliveries(answer)]
+        if not found:
+            await asyncio.sleep(POLL_S)
+        return found
+
+    def _deliveries(self, answer: object) -> list[Delivery]:
         found: list[Delivery] = []
         for stream, entries in cast(
             "dict[bytes, list[tuple[bytes, dict[bytes, bytes]]]]", answer or {}

@@ -153,9 +153,8 @@ class Evidence:
         for number in range(PARTITIONS):
             pipeline.xlen(partition_key("ready", number))
             pipeline.xrange(partition_key("ready", number), count=1)
-        pipeline.time()
         answers = await pipeline.execute()
-        seconds, micros = answers.pop()
+        seconds, micros = await self._redis.time()
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         oldest = [int(entry[0][0].split(b"-")[0]) for entry in answers[1::2] if entry]
         return Lag(sum(answers[0::2]), max(0.0, (now_ms - min(oldest, default=now_ms)) / 1000))

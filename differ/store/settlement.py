@@ -13,11 +13,10 @@ from importlib.resources import files
 from typing import Any, Final, cast
 
 import msgspec
-from redis.exceptions import NoScriptError
 
 from differ.core.names import fold
 from differ.store.records import KeptDiff, encode_diff
-from mirrordiff.process.redis import Client
+from mirrordiff.process.redis import Client, Script
 from mirrordiff.redis_keys import BY_NAME, GROUP, key, partition_key, resource_id, session_key
 
 MOST_NAMES: Final = 20_000
@@ -53,20 +52,14 @@ class Judged:
     counts: Mapping[str, int]
 
 
-class _Script:
-    def __init__(self, name: str) -> None:
-        self.source = files("differ.store").joinpath(f"lua/{name}.lua").read_text()
-        self.sha = ""
-
-
 class Settlement:
     """Writes what a worker found."""
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
-        self._settle = _Script("settle")
-        self._keep = _Script("keep")
-        self._sweep = _Script("sweep")
+        self._settle = _script("settle")
+        self._keep = _script("keep")
+        self._sweep = _script("sweep")
         self._shown: set[tuple[int, str, str]] = set()
 
     async def settle(self, judged: Sequence[Judged]) -> int:
@@ -75,7 +68,7 @@ class Settlement:
         for item in judged:
             by_partition.setdefault(item.partition, []).append(item)
         calls = [_settle_call(number, items) for number, items in by_partition.items()]
-        answers = await self._run(self._settle, calls)
+        answers = await self._settle.call(self._redis, calls)
         return sum(len(answer) for answer in answers)
 
     def example_wanted(self, partition: int, session: str, signatures: Sequence[str]) -> bool:
@@ -86,7 +79,8 @@ class Settlement:
         """Keep a diff for those of its signatures that have no example in this partition."""
         prefix = partition_key("diff", partition, session) + ":"
         keys = [partition_key("examples", partition, session), prefix + diff.id]
-        await self._run(self._keep, [(keys, [diff.id, encode_diff(diff), _EXAMPLE_TTL, prefix, *signatures])])
+        arguments: list[str | bytes | int] = [diff.id, encode_diff(diff), _EXAMPLE_TTL, prefix, *signatures]
+        await self._keep.call(self._redis, [(keys, arguments)])
         if len(self._shown) > MOST_SHOWN:
             self._shown.clear()
         self._shown.update((partition, session, signature) for signature in signatures)
@@ -96,9 +90,9 @@ class Settlement:
         most, alone = 500, 0
         keys = [partition_key("due", partition), partition_key("ready", partition)]
         while True:
-            answer = (await self._run(self._sweep, [(keys, [most, remember_ms])]))[0]
-            alone += answer[1]
-            if answer[0] < most:
+            ((looked, handed_on),) = await self._sweep.call(self._redis, [(keys, [most, remember_ms])])
+            alone += int(handed_on)
+            if looked < most:
                 return alone
 
     async def register(
@@ -143,20 +137,9 @@ class Settlement:
                     found[service] = candidate.decode()
         return found
 
-    async def _run(
-        self, script: _Script, calls: Sequence[tuple[list[str], list[str | bytes | int]]]
-    ) -> list[list[int]]:
-        """Call a script several times in one round trip, loading it where the server does not know it."""
-        while True:
-            if not script.sha:
-                script.sha = await self._redis.script_load(script.source)
-            pipeline = self._redis.pipeline(transaction=False)
-            for keys, arguments in calls:
-                pipeline.evalsha(script.sha, len(keys), *keys, *arguments)
-            try:
-                return await pipeline.execute()
-            except NoScriptError:
-                script.sha = ""
+
+def _script(name: str) -> Script:
+    return Script(files("differ.store").joinpath(f"lua/{name}.lua").read_text())
 
 
 def _settle_call(partition: int, items: Sequence[Judged]) -> tuple[list[str], list[str | bytes | int]]:

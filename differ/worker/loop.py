@@ -7,10 +7,9 @@ that nothing here needs to be careful about being killed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
-
-from redis.exceptions import BusyLoadingError, ReadOnlyError
 
 from differ.store.deliveries import Deliveries, Delivery
 from differ.store.settlement import Judged, Settlement
@@ -23,12 +22,20 @@ from mirrordiff.process.redis import UNAVAILABLE
 from mirrordiff.redis_keys import PARTITIONS
 
 SWEEP_EVERY_S: Final = 0.5
+REGISTER_EVERY_S: Final = 1.0
+"""Session times are shown at this grain, and computed with at none."""
+RULES_EVERY_S: Final = 1.0
+"""A mounted ConfigMap takes a minute to change anyway."""
 PAUSE_AFTER: Final = 64
 """Pairs judged before the loop lets others in, so that health is answered while there is work."""
 
 log = logger("differ.worker")
 
 Value = TypeVar("Value")
+
+
+class _GaveUp(Exception):
+    """Redis is away, and nobody wants to wait for it any more."""
 
 
 class Worker:
@@ -60,22 +67,33 @@ class Worker:
         self.available = False
 
     def stop(self) -> None:
-        """Read nothing more; ``run`` returns once what was read is settled."""
+        """Read nothing more; ``run`` returns once what was read is settled, or Redis is away."""
         self._stop.set()
 
     async def run(self) -> None:
         """Judge until stopped. A fault that waiting cannot mend ends it."""
-        await self._patiently(self._deliveries.open)
-        async with asyncio.TaskGroup() as roles:
-            sides = [
-                roles.create_task(self._again_and_again(role), name=role.__name__)
-                for role in (self._reclaim, self._sweep, self._register.run, self._rules.run)
-            ]
-            roles.create_task(self._read(), name="read")
-            await roles.create_task(self._judge_all(), name="judge")
-            for side in sides:
-                side.cancel()
-        await self._patiently(self._deliveries.close)
+        try:
+            await self._patiently(self._deliveries.open)
+            async with asyncio.TaskGroup() as roles:
+                roles.create_task(self._read(), name="read")
+                roles.create_task(self._judge_all(), name="judge")
+                for role, every in (
+                    (self._reclaim, max(0.1, self._reclaim_after / 4)),
+                    (self._sweep, SWEEP_EVERY_S),
+                    (self._register.refresh, REGISTER_EVERY_S),
+                    (self._rules.refresh, RULES_EVERY_S),
+                ):
+                    roles.create_task(self._repeat(role, every), name=role.__qualname__)
+            await self._patiently(self._register.refresh)
+            await self._patiently(self._deliveries.close)
+        except* _GaveUp:
+            log.warning("stopped_without_redis", hint="what was held is given to another worker")
+
+    async def _repeat(self, role: Callable[[], Awaitable[None]], every: float) -> None:
+        while not self._stop.is_set():
+            await self._patiently(role)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), every)
 
     async def _read(self) -> None:
         while not self._stop.is_set():
@@ -85,19 +103,15 @@ class Worker:
         await self._work.put(None)
 
     async def _reclaim(self) -> None:
-        while True:
-            await asyncio.sleep(max(0.1, self._reclaim_after / 4))
-            found = await self._deliveries.reclaim(self._reclaim_after, self._batch)
-            if found:
-                self._metrics.reclaimed += len(found)
-                log.info("reclaimed", entries=len(found))
-                await self._work.put(found)
+        found = await self._deliveries.reclaim(self._reclaim_after, self._batch)
+        if found:
+            self._metrics.reclaimed += len(found)
+            log.info("reclaimed", entries=len(found))
+            await self._work.put(found)
 
     async def _sweep(self) -> None:
-        while True:
-            for partition in range(PARTITIONS):
-                self._metrics.expired += await self._settlement.sweep(partition)
-            await asyncio.sleep(SWEEP_EVERY_S)
+        for partition in range(PARTITIONS):
+            self._metrics.expired += await self._settlement.sweep(partition)
 
     async def _judge_all(self) -> None:
         while (deliveries := await self._work.get()) is not None:
@@ -137,21 +151,19 @@ class Worker:
             diff = make()
             await self._patiently(lambda: self._settlement.keep(partition, session, diff, finding.signatures))
 
-    async def _again_and_again(self, role: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await self._patiently(role)
-
     async def _patiently(self, call: Callable[[], Awaitable[Value]]) -> Value:
         """The call's answer, however long Redis is away. All calls made here may be repeated."""
         wait = 0.05
         while True:
             try:
                 answer = await call()
-            except (*UNAVAILABLE, BusyLoadingError, ReadOnlyError) as error:
+            except UNAVAILABLE as error:
                 if self.available:
                     log.warning("redis_away", error=type(error).__name__)
                 self.available = False
                 self._metrics.redis_failures += 1
+                if self._stop.is_set():
+                    raise _GaveUp from None
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 1.0)
             else:

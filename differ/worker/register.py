@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
-from typing import Final
 
 from differ.core.rules import RuleSet
 from differ.store.settlement import SessionId, Settlement
-
-EVERY_S: Final = 1.0
-"""How often sessions seen are noted. Session times are shown at this grain, and computed with at none."""
 
 _Part = tuple[SessionId, str]
 """A session, and the digest of the rules that judged this part of it."""
@@ -47,14 +42,12 @@ class Register:
             if part not in self._written or versions - self._written[part]:
                 await self._write(part, versions)
 
-    async def run(self) -> None:
-        """Every second, write what was seen and learn what others saw."""
-        while True:
-            await self._learn()
-            await asyncio.sleep(EVERY_S)
-            seen, self._seen = self._seen, {}
-            for part, versions in seen.items():
-                await self._write(part, versions)
+    async def refresh(self) -> None:
+        """Write what was seen since the last time, and learn what others saw."""
+        seen, self._seen = self._seen, {}
+        for part, versions in seen.items():
+            await self._write(part, versions)
+        await self._learn()
 
     async def _learn(self) -> None:
         for service, candidate in (await self._settlement.latest_candidates()).items():

@@ -6,17 +6,12 @@ logged and counted until it is mended.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from pathlib import Path
-from typing import Final
 
 from differ.core import rules as core_rules
 from differ.core.rules import RuleSet
 from mirrordiff.process.logs import logger
-
-EVERY_S: Final = 1.0
-"""How often the file is looked at. A mounted ConfigMap takes a minute to change anyway."""
 
 log = logger("differ.worker.ruleset")
 
@@ -39,13 +34,7 @@ class Rules:
             rules = self._effective[candidate] = self._whole.effective(self._today, candidate)
         return rules
 
-    async def run(self) -> None:
-        """Follow the file and the date."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            self.refresh()
-
-    def refresh(self) -> None:
+    async def refresh(self) -> None:
         """Take over what has changed since the last time."""
         if _today() != self._today:
             self._today, self._effective = _today(), {}
