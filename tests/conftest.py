@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from mirrordiff.process.redis import connect
 from mirrordiff.redis_keys import KEYS
 from tests.servers import RedisServer
 from tests.waiting import eventually
+
+# How long an example takes says something about the machine, and nothing about a law.
+settings.register_profile("mirrordiff", deadline=None)
+settings.load_profile("mirrordiff")
 
 
 @pytest.fixture(scope="session")

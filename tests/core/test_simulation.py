@@ -82,7 +82,7 @@ def words_of_a_release(random: Random, policy: Policy, *, fault: float) -> set[W
     facts = SessionFacts("orders", "v2", first_us=0, last_us=60_000_000)
     counts: dict[str, int] = {}
     said: set[Word] = set()
-    for number in range(1, 1_501):
+    for number in range(1, 1_001):
         control = [finding(body(name)) for name, rate in noise.items() if random.random() < rate]
         shadow = [finding(body(name)) for name, rate in noise.items() if random.random() < rate]
         if random.random() < fault:
