@@ -12,6 +12,7 @@ import sys
 
 BENCHMARKS = {
     "compare": "one core comparing pairs, against DeepDiff",
+    "whole_path": "captures/s into Redis, and pairs/s through collector, Redis and workers",
     "evidence": "pairs until a release is decided, against a Wilson bound and the rule of Diffy",
 }
 """Each module and what it measures, in the order in which they run."""

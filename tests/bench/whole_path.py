@@ -115,7 +115,7 @@ async def collector_alone(folder: Path, size: int, count: int) -> None:
     sides = {role: batches(role, 0, count // 2, size, 0) for role in ("primary", "shadow")}
     level(sides)
     with RedisServer(folder) as redis:
-        settings = {
+        settings: dict[str, object] = {
             "redis_url": redis.url,
             "collector_grpc": f"127.0.0.1:{grpc_port}",
             "collector_http": f"127.0.0.1:{http_port}",
@@ -149,7 +149,7 @@ async def whole_path(folder: Path, size: int, pairs: int, changed_every: int, wo
     sides = {role: batches(role, 0, pairs, size, changed_every) for role in ("primary", "shadow")}
     steps = level(sides)
     with RedisServer(folder) as redis, contextlib.ExitStack() as stack:
-        settings = {
+        settings: dict[str, object] = {
             "redis_url": redis.url,
             "collector_grpc": f"127.0.0.1:{grpc_port}",
             "collector_http": f"127.0.0.1:{http_port}",
@@ -166,7 +166,7 @@ async def whole_path(folder: Path, size: int, pairs: int, changed_every: int, wo
         for port in (http_port, *worker_ports):
             await ready(port)
         client = connect(redis.url, name="bench")
-        processes = [collector, redis, *judges]
+        processes: list[Process | RedisServer] = [collector, redis, *judges]
         before = [cpu_seconds(process) for process in processes]
 
         def settled() -> float:

@@ -10,7 +10,7 @@ from differ.core.tally import Tally
 from differ.store.evidence import Evidence, Session
 from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
 from tests.captures import Half, pair, write
-from tests.processes import worker
+from tests.processes import Process, worker
 from tests.servers import RedisServer
 from tests.waiting import eventually
 
@@ -20,8 +20,8 @@ async def drained(client: Any) -> bool:
     return not any([await client.xlen(partition_key("ready", number)) for number in range(PARTITIONS)])
 
 
-async def all_judged(client: Any) -> None:
-    await eventually(lambda: drained(client), "everything is judged", within=60)
+async def all_judged(client: Any, process: Process) -> None:
+    await eventually(lambda: drained(client), lambda: f"everything is judged:\n{process.said()}", within=60)
 
 
 async def only_session(client: Any) -> tuple[Session, Tally]:
@@ -58,7 +58,7 @@ async def test_pairs_are_counted_and_examples_kept(redis: Any, redis_url: str, t
         halves += pair(number, {"id": number, "total": 1}, shadow)
     await write(redis, halves)
     with worker(redis_url, tmp_path) as process:
-        await all_judged(redis)
+        await all_judged(redis, process)
         assert await process.stop() == 0, process.said()
     session, tally = await only_session(redis)
     assert (session.service, session.candidate, session.primary_versions) == ("orders", "v2", ("v1",))
@@ -93,7 +93,7 @@ async def test_a_worker_killed_in_mid_batch_counts_nothing_twice_and_loses_nothi
             victim.kill()
         assert await owed() > 0
     with worker(redis_url, tmp_path) as one, worker(redis_url, tmp_path) as other:
-        await all_judged(redis)
+        await all_judged(redis, one)
         assert await one.stop() == 0, one.said()
         assert await other.stop() == 0, other.said()
     _, tally = await only_session(redis)
@@ -108,11 +108,11 @@ async def test_redis_restarted_under_a_worker(tmp_path: Path) -> None:
         client: Any = connect(server.url, name="tests")
         with worker(server.url, tmp_path) as process:
             await write(client, [half for number in range(50) for half in pair(number, {}, {})])
-            await all_judged(client)
+            await all_judged(client, process)
             server.kill()
             server.start()
             await write(client, [half for number in range(60) for half in pair(number, {}, {})])
-            await all_judged(client)
+            await all_judged(client, process)
             assert process.popen.poll() is None
             assert await process.stop() == 0, process.said()
         _, tally = await only_session(client)
@@ -132,7 +132,7 @@ async def test_what_waits_in_vain_is_counted_by_role(redis: Any, redis_url: str,
             _, tally = await only_session(redis)
             return unpaired(tally) == {("primary", "expired"): 5, ("shadow", "expired"): 3}
 
-        await eventually(counted, "eight responses are counted as unpaired")
+        await eventually(counted, lambda: f"eight are counted as unpaired:\n{process.said()}")
         assert await process.stop() == 0, process.said()
     session, tally = await only_session(redis)
     assert session.candidate == "v2"
@@ -145,9 +145,9 @@ async def test_a_late_control_counts_its_pair_once(redis: Any, redis_url: str, t
         early = range(100, 300)
         await write(redis, [half for n in early for half in (Half(n, "control", {}), *pair(n, {}, {}))])
         await write(redis, [half for number in range(20) for half in pair(number, {"a": 1}, {"a": 2})])
-        await all_judged(redis)
+        await all_judged(redis, process)
         await write(redis, [Half(number, "control", {"a": 3}) for number in range(20)])
-        await all_judged(redis)
+        await all_judged(redis, process)
         assert await process.stop() == 0, process.said()
     _, tally = await only_session(redis)
     assert totals(tally) == {"compared": 220, "different": 20}
@@ -160,7 +160,7 @@ async def test_entries_that_cannot_be_read_stop_nothing(redis: Any, redis_url: s
     await redis.xadd(partition_key("ready", 3), {"unknown": "x"})
     await write(redis, [half for number in range(30) for half in pair(number, {}, {})])
     with worker(redis_url, tmp_path) as process:
-        await all_judged(redis)
+        await all_judged(redis, process)
         assert await process.stop() == 0, process.said()
     _, tally = await only_session(redis)
     assert totals(tally)["compared"] == 30
