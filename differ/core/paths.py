@@ -33,7 +33,10 @@ EACH: Final = _Each.EACH
 Step = str | int | _Each
 """A member's name, an element's position (from 0), or EACH."""
 
-_SHORTHAND = re.compile(r"[A-Za-z_\u0080-\U0010ffff][0-9A-Za-z_\u0080-\U0010ffff]*")
+_SHORTHAND = re.compile(r"[A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff][0-9A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff]*")
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,13 @@ def _step_text(step: Step) -> str:
         if _SHORTHAND.fullmatch(step):
             return f".{step}"
         escaped = "".join(_ESCAPES.get(char, char) for char in step)
-        return f"['{escaped}']"
+        return f"['{_SURROGATE.sub(_spelled, escaped)}']"
     return f"[{step if isinstance(step, int) else '*'}]"
+
+
+def _spelled(surrogate: re.Match[str]) -> str:
+    # JSON can spell a lone surrogate, and no encoding can write it.
+    return f"\\u{ord(surrogate[0]):04x}"
 
 
 _ESCAPES: Final[dict[str, str]] = {

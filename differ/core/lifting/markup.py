@@ -88,8 +88,8 @@ def _element(
     if budget[0] < 0:
         return _TOO_MANY
     members: dict[str, Value] = {}
-    namespace = etree.QName(node).namespace
-    if namespace is not None:
+    namespace, _ = _split(node)
+    if namespace:
         # The URI is what a namespace is; its prefix is spelling.
         members["@xmlns"] = namespace
     for name, value in node.attrib.items():
@@ -128,8 +128,15 @@ def _add_text(text: str | None, texts: list[str], sequence: list[str], *, html: 
     sequence.append("#text")
 
 
+def _split(node: etree._Element) -> tuple[str, str]:
+    """Namespace and local name; lxml's QName refuses the names that HTML's parser lets through."""
+    tag = _text(node.tag)
+    namespace, closed, name = tag[1:].partition("}")
+    return (namespace, name) if tag.startswith("{") and closed else ("", tag)
+
+
 def _name(node: etree._Element) -> str:
-    return etree.QName(node).localname
+    return _split(node)[1]
 
 
 def _text(value: str | bytes) -> str:

@@ -1,0 +1,1 @@
+"""Mutated input for all that reads what was captured: ``python -m tests.fuzz --seconds 600``."""
