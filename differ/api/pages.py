@@ -65,6 +65,17 @@ def router(service: ReportService) -> APIRouter:
             return _refused(error)
         return _html(render.report_page(view))
 
+    @routes.get("/services/{service_id}/sessions/{session_id}/report.html")
+    async def saved(service_id: str, session_id: str) -> Response:
+        try:
+            snapshot = await service.snapshot(service_id, session_id)
+            page = render.report_page(await saved_view(service, snapshot), saved=True)
+        except ApiError as error:
+            return _refused(error)
+        answer = _html(page)
+        answer.headers["Content-Disposition"] = f'attachment; filename="mirrordiff-{session_id}.html"'
+        return answer
+
     @routes.get("/assets/report.js")
     async def script() -> Response:
         return Response(
@@ -92,6 +103,23 @@ async def report_view(service: ReportService, snapshot: Snapshot, wanted: Wanted
     ]
     events = f"/v1/services/{session.service_id}/sessions/{session.id}/verdict/events"
     return building.build(snapshot.verdict, kept, wanted, shown, others, events)
+
+
+SAVED_EXAMPLES = 30
+"""Examples that a saved page carries, one for each of the worst signatures."""
+
+
+async def saved_view(service: ReportService, snapshot: Snapshot) -> ReportView:
+    """The view of a session that stands alone: every endpoint, and an example of each signature."""
+    kept = await service.diff_ids(snapshot.session)
+    shown: dict[str, ExampleView] = {}
+    for signature in snapshot.report.signatures:
+        ids = kept.get(signature.id, [])
+        if ids and len(shown) < SAVED_EXAMPLES:
+            example = await _example(service, snapshot.session, ids, Wanted())
+            if example is not None:
+                shown[signature.id] = example
+    return building.build(snapshot.verdict, kept, Wanted(show="all"), None, saved=shown)
 
 
 async def _example(

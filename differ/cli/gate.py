@@ -7,19 +7,28 @@ again until there is a decision or the time is over; over is INCONCLUSIVE, whate
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import click
 
 from differ.cli import Exit, Unreachable
+from differ.cli.artefacts import Artefacts
 from differ.cli.client import DEFAULT_API, ENVIRONMENT, AddressType, Api, Json, segment
 from differ.cli.durations import DurationType
 from differ.cli.verdict_text import verdict_text
 from mirrordiff.redis_keys import resource_id
 
+FILE = click.Path(dir_okay=False, path_type=Path)
+
 EXITS = {"PASS": Exit.PASS, "FAIL": Exit.FAIL, "INCONCLUSIVE": Exit.INCONCLUSIVE}
+
+
+MOST_SIGNATURES = 10_000
+"""Signatures reported; a candidate with more of them has other worries."""
 
 
 @click.command()
@@ -31,6 +40,10 @@ EXITS = {"PASS": Exit.PASS, "FAIL": Exit.FAIL, "INCONCLUSIVE": Exit.INCONCLUSIVE
 @click.option("--wait", is_flag=True, help="Ask until there is a decision.")
 @click.option("--timeout", type=DurationType(), default="30m", show_default=True, help="How long to wait.")
 @click.option("--interval", type=DurationType(), default="5s", show_default=True, help="How often to ask.")
+@click.option("--junit", type=FILE, help="Write JUnit XML: a case for each signature and check.")
+@click.option("--summary-md", type=FILE, help="Write a summary in Markdown.")
+@click.option("--html", type=FILE, help="Write the report page as one file.")
+@click.option("--github", is_flag=True, help="Annotations, step summary and outputs of GitHub Actions.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def gate(
     service: str,
@@ -40,6 +53,10 @@ def gate(
     wait: bool,  # noqa: FBT001  # click passes options by name
     timeout: float,
     interval: float,
+    junit: Path | None,
+    summary_md: Path | None,
+    html: Path | None,
+    github: bool,  # noqa: FBT001  # as above
     output: str,
 ) -> int:
     """Say whether SERVICE's candidate may be released.
@@ -50,10 +67,15 @@ def gate(
     path = f"/v1/services/{resource_id(service)}/gates/{segment(gate_id, 'gate')}/verdict"
     ask = _Asker(client, path, candidate)
     document = ask.located(ask.until_decided(timeout, max(interval, 0.05)) if wait else ask.once())
+    signatures = ask.signatures(document)
     if output == "json":
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        click.echo(verdict_text(document, ask.signatures(document), colour=_colour()))
+        click.echo(verdict_text(document, signatures, colour=_colour()))
+    artefacts = Artefacts(junit, summary_md, html, github)
+    for line in artefacts.write(client, document, signatures, os.environ):
+        # GitHub reads both streams; JSON on stdout must stay JSON.
+        click.echo(line, err=output == "json")
     return EXITS.get(str(document.get("verdict")), Exit.UNREACHABLE)
 
 
@@ -107,14 +129,19 @@ class _Asker:
         if not service or not session:
             return []
         path = f"/v1/services/{resource_id(str(service))}/sessions/{session}/signatures"
-        try:
-            listed: list[dict[str, Any]] = self._client.get(path, {"pageSize": 1000})["signatures"]
-        except Unreachable:
-            return []  # the verdict is said; what was behind it is an extra
+        listed: list[dict[str, Any]] = []
+        token = ""
+        while len(listed) < MOST_SIGNATURES:
+            try:
+                page = self._client.get(path, {"pageSize": 1000, "pageToken": token})
+            except Unreachable:
+                break  # the verdict is said; what was behind it is an extra
+            listed += page["signatures"]
+            token = page["nextPageToken"]
+            if not token:
+                break
         return listed
 
 
 def _colour() -> bool:
-    import os
-
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ

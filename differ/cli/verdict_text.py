@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from differ.core.rate import Rate
-from differ.report.visible import visible
+from differ.report.visible import one_line
 
 TOP: Final = 20
 """Signatures listed; of the rest only the number."""
@@ -20,11 +20,9 @@ def verdict_text(
     document: dict[str, Any], signatures: Sequence[dict[str, Any]], *, colour: bool = False
 ) -> str:
     """The verdict, why, and what was found, the worst first."""
-    return visible("\n".join(_lines(document, signatures))) if not colour else _coloured(document, signatures)
-
-
-def _coloured(document: dict[str, Any], signatures: Sequence[dict[str, Any]]) -> str:
-    head, *rest = (visible(line) for line in _lines(document, signatures))
+    head, *rest = map(one_line, _lines(document, signatures))
+    if not colour:
+        return "\n".join([head, *rest])
     code = _COLOURS.get(str(document["verdict"]), "0")
     return "\n".join([f"\x1b[1;{code}m{head}\x1b[0m", *rest])
 

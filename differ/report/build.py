@@ -71,8 +71,12 @@ def build(
     example: ExampleView | None,
     sessions: Sequence[LinkView] = (),
     events: str = "",
+    saved: Mapping[str, ExampleView] | None = None,
 ) -> ReportView:
-    """The view. ``kept`` are the ids of kept diffs by signature, newest first."""
+    """The view. ``kept`` are the ids of kept diffs by signature, newest first.
+
+    ``saved`` are, for a page that stands alone, the examples it carries, by signature.
+    """
     report, facts = verdict.report, verdict.facts
     shown, filters = _filtered(report.endpoints, wanted)
     chosen = chosen_signature(verdict, kept, wanted)
@@ -92,10 +96,10 @@ def build(
         checks=tuple(check_view(check) for check in checks if check.holds_up),
         quiet_checks=tuple(check_view(check) for check in checks if not check.holds_up),
         quiet_summary=_quiet_summary(checks),
-        filters=filters,
-        endpoints=tuple(_endpoint(each, kept, wanted, chosen) for each in shown),
+        filters=() if saved is not None else filters,
+        endpoints=tuple(_endpoint(each, _Links(kept, wanted, chosen, saved)) for each in shown),
         example=example,
-        examples=(),
+        examples=tuple((saved or {}).items()),
         skipped=tuple(_uncompared(verdict)),
         skipped_total=f"{sum(totals.skipped.values()) + sum(totals.unpaired.values()) + facts.dropped:,}",
         rules=tuple(
@@ -271,9 +275,31 @@ def _filtered(
     return [each for each in endpoints if state is None or each.state is state], tuple(links)
 
 
-def _endpoint(
-    each: EndpointReport, kept: Mapping[str, Sequence[str]], wanted: Wanted, chosen: str
-) -> EndpointView:
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """Where examples are: on this page or on another state of it."""
+
+    kept: Mapping[str, Sequence[str]]
+    wanted: Wanted
+    chosen: str
+    saved: Mapping[str, ExampleView] | None
+
+    def example(self, signature: str) -> LinkView | None:
+        """The link to the first example of a signature; None where there is none."""
+        count = len(self.kept.get(signature, ()))
+        if self.saved is not None:
+            return LinkView("example", f"#example-{signature}") if signature in self.saved else None
+        if not count:
+            return None
+        current = signature == self.chosen
+        return LinkView(
+            f"example {min(self.wanted.example, count) if current else 1} of {count}",
+            self.wanted.link("example", signature=signature, example=1),
+            current,
+        )
+
+
+def _endpoint(each: EndpointReport, links: _Links) -> EndpointView:
     regressed = [one for place in each.fields if place.regressed for one in place.signatures]
     word = each.excess.word
     failing = each.state is State.REGRESSED
@@ -299,8 +325,8 @@ def _endpoint(
             100 * judged.interval.lower,
             100 * judged.interval.upper,
         ),
-        fields=tuple(_fields(each, kept, wanted, chosen)),
-        open=any(one.id == chosen for place in each.fields for one in place.signatures),
+        fields=tuple(_fields(each, links)),
+        open=any(one.id == links.chosen for place in each.fields for one in place.signatures),
         state=each.state.value,
         notes=tuple(_notes(each)),
     )
@@ -320,36 +346,19 @@ def _notes(each: EndpointReport) -> Iterator[str]:
         yield f"{count:,} of the {role} alone: {_words(reason)}."
 
 
-def _fields(
-    each: EndpointReport, kept: Mapping[str, Sequence[str]], wanted: Wanted, chosen: str
-) -> Iterator[FieldView]:
+def _fields(each: EndpointReport, links: _Links) -> Iterator[FieldView]:
     """One line a signature, noise and ignored last."""
     for quiet in (False, True):
         for place in each.fields:
             if place.regressed is quiet:
                 continue
             for one in place.signatures:
-                yield _signature(place, one, kept, wanted, chosen)
+                yield _signature(place, one, links.example(one.id))
             if not place.signatures:
                 yield _quiet(each, place)
 
 
-def _signature(
-    place: FieldReport,
-    one: SignatureReport,
-    kept: Mapping[str, Sequence[str]],
-    wanted: Wanted,
-    chosen: str,
-) -> FieldView:
-    count = len(kept.get(one.id, ()))
-    example = None
-    if count:
-        current = one.id == chosen
-        example = LinkView(
-            f"example {wanted.example} of {count}" if current else f"example 1 of {count}",
-            wanted.link("example", signature=one.id, example=1),
-            current,
-        )
+def _signature(place: FieldReport, one: SignatureReport, example: LinkView | None) -> FieldView:
     return FieldView(
         id=f"signature-{one.id}",
         field=place.field,

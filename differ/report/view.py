@@ -118,7 +118,7 @@ class ReportView:
     filters: tuple[LinkView, ...]
     endpoints: tuple[EndpointView, ...]
     example: ExampleView | None
-    examples: tuple[LinkView, ...]
+    examples: tuple[tuple[str, ExampleView], ...]
     skipped: tuple[CountView, ...]
     skipped_total: str
     rules: tuple[CountView, ...]

@@ -26,6 +26,11 @@ def visible(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _UNSEEN.sub(_sign, text)
 
 
+def one_line(text: str) -> str:
+    """As `visible`, and on one line: a log or a command stream reads the next line as something else."""
+    return visible(text).replace("\n", "␊")
+
+
 def _sign(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:
