@@ -41,8 +41,12 @@ COMMANDS = {
     "worker": "differ.cli.processes",
     "api": "differ.cli.processes",
     "gate": "differ.cli.gate",
+    "get": "differ.cli.get",
+    "describe": "differ.cli.get",
+    "watch": "differ.cli.watch",
     "compare": "differ.cli.compare",
     "rules": "differ.cli.rules",
+    "completion": "differ.cli.completion",
 }
 """Each command and its module, in which the click command has the command's own name."""
 

@@ -59,6 +59,11 @@ class Api:
             raise Unreachable(f"{self.url}: {document.get('title', status)}: {document.get('detail', '')}")
         return document
 
+    def target(self, path: str, parameters: Mapping[str, str | int] | None = None) -> str:
+        """A path below the API's, with those parameters that say something."""
+        wanted = {name: value for name, value in (parameters or {}).items() if value not in ("", 0)}
+        return f"{urlsplit(self.url).path}{path}" + (f"?{urlencode(wanted)}" if wanted else "")
+
     def request(
         self, method: str, path: str, parameters: Mapping[str, str | int] | None = None
     ) -> tuple[int, bytes]:
@@ -66,10 +71,8 @@ class Api:
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=self.timeout_s)
-        wanted = {name: value for name, value in (parameters or {}).items() if value not in ("", 0)}
-        target = f"{parts.path}{path}" + (f"?{urlencode(wanted)}" if wanted else "")
         try:
-            connection.request(method, target, headers={"Accept": "application/json"})
+            connection.request(method, self.target(path, parameters), headers={"Accept": "application/json"})
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
