@@ -27,7 +27,7 @@ class CollectorSettings(Settings):
     queue_bytes: int = Field(
         64 * 1024**2, ge=1024**2, description="bytes of captures that may wait for Redis"
     )
-    half_ttl: float = Field(45, gt=0, le=3600, description="seconds a response waits for its twin")
+    half_ttl: float = Field(45, gt=0, le=300, description="seconds a response waits for its twin")
     stream_limit: int = Field(50_000, ge=1, description="pairs each of 16 partitions may hold unjudged")
     redact_headers: str = Field("", description="further headers whose values never leave, by comma")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
