@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.envoy_accesslog import ROLES, Source, Translator, Unusable, source_of
+from collector.captured import ROLES, Recorder, Source, Unusable
+from collector.envoy_accesslog import Translator, source_of
 from collector.redaction import Redaction
 from mirrordiff.envoy.accesslog_pb2 import HttpAccessLogEntry, Node, ResponseFlags, StreamAccessLogsMessage
 from mirrordiff.envoy.accesslog_pb2 import Struct as EnvoyStruct
@@ -30,7 +31,7 @@ CAP = 64
 
 
 def translate(raw: HttpAccessLogEntry | bytes, role: str = "primary") -> Capture:
-    translator = Translator(Source(ROLES[role], "orders", "v1"), Redaction(), CAP)
+    translator = Translator(Recorder(Source(ROLES[role], "orders", "v1"), Redaction(), CAP))
     data = raw if isinstance(raw, bytes) else raw.SerializeToString()
     return translator.capture(data, b"capture-id-1").capture
 

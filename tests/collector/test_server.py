@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
+from collector.intake import Intake
 from collector.metrics import Metrics
 from collector.redaction import Redaction
 from collector.server import METHOD, AccessLogHandler
@@ -49,7 +50,8 @@ async def collector(url: str, **settings: Any) -> AsyncIterator[Running]:
     configured = CollectorSettings(redis_url=url, **settings)
     sink = Sink(client, configured, metrics)
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((AccessLogHandler(sink, Redaction(), configured.body_cap, metrics),))
+    intake = Intake(sink, Redaction(), configured.body_cap, metrics)
+    server.add_generic_rpc_handlers((AccessLogHandler(intake),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     writer = asyncio.create_task(sink.run())

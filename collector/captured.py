@@ -1,0 +1,145 @@
+"""What every way in makes of a response: a capture, and the key it meets its twin under. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from collector.pairing import pair_key
+from collector.redaction import Redaction
+from mirrordiff.v1.capture_pb2 import (
+    END_COMPLETE,
+    END_TRUNCATED,
+    ROLE_CONTROL,
+    ROLE_PRIMARY,
+    ROLE_SHADOW,
+    Capture,
+    End,
+    Role,
+)
+
+ROLES: Final[dict[str, Role.ValueType]] = {
+    "primary": ROLE_PRIMARY,
+    "shadow": ROLE_SHADOW,
+    "control": ROLE_CONTROL,
+}
+
+OVER_THE_CAP: Final = "over the body cap"
+
+MOST_ATTEMPTS: Final = 127
+"""Above what any proxy tries; an attempt is one byte in Redis."""
+
+_SERVICE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?")
+
+
+class Unusable(ValueError):
+    """Something received that no capture can be made of; ``reason`` is the name it is counted under."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose responses these are. An empty ``version`` means that the build is not known."""
+
+    role: Role.ValueType
+    service: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A capture, and the key it meets its twin under."""
+
+    pair: bytes
+    capture: Capture
+
+
+def source_from(role: str, service: str, version: str) -> Source:
+    """Raises Unusable(unknown_role) or Unusable(unknown_service)."""
+    if role not in ROLES:
+        raise Unusable("unknown_role")
+    if not service:
+        raise Unusable("unknown_service")
+    return Source(ROLES[role], service, version)
+
+
+def is_service(name: str) -> bool:
+    """Whether a name that a stranger sent may become a metric's label and a part of keys."""
+    return _SERVICE.fullmatch(name) is not None
+
+
+def attempt_of(text: bytes) -> int:
+    """The number in x-envoy-attempt-count; 0 where it is none."""
+    return min(int(text), MOST_ATTEMPTS) if text.isdigit() and len(text) < 4 else 0
+
+
+def text_of(value: bytes) -> str:
+    """Captured bytes where the record has text."""
+    return value.decode("utf-8", "replace")
+
+
+class Recorder:
+    """Makes captures of one source: redacted, and cut at ``body_cap``."""
+
+    def __init__(self, source: Source, redaction: Redaction, body_cap: int) -> None:
+        self.source = source
+        self._service = source.service.encode()
+        self._redaction = redaction
+        self._body_cap = body_cap
+
+    def record(
+        self,
+        capture_id: bytes,
+        *,
+        pair_id: bytes,
+        request_id: bytes,
+        method: str,
+        path: bytes,
+        authority: bytes,
+        status: int,
+        head: bytes,
+        body: bytes,
+        trailers: bytes,
+        end: End.ValueType,
+        detail: str,
+        started_us: int,
+        duration_us: int,
+        body_size: int,
+        attempt: int,
+        body_hash: bytes = b"",
+    ) -> Keyed:
+        """The capture and its key. Raises Unusable(no_request_id) where no twin could ever be found."""
+        pair = pair_key(self._service, pair_id, request_id, method.encode(), path, body_hash)
+        if pair is None:
+            raise Unusable("no_request_id")
+        body_size = max(body_size, len(body))
+        if end == END_COMPLETE and body_size > min(len(body), self._body_cap):
+            end, detail = END_TRUNCATED, OVER_THE_CAP
+        if len(body) > self._body_cap:
+            body = body[: self._body_cap]
+        source = self.source
+        capture = Capture(
+            id=capture_id,
+            role=source.role,
+            service=source.service,
+            version=source.version,
+            request_id=text_of(request_id),
+            method=method,
+            path=text_of(path),
+            authority=text_of(authority),
+            status=status,
+            headers=self._redaction.headers(head) if head else b"",
+            body=body,
+            trailers=self._redaction.headers(trailers) if trailers else b"",
+            end=end,
+            end_detail=detail,
+            started_us=started_us,
+            duration_us=duration_us,
+            body_size=body_size,
+            attempt=attempt,
+        )
+        return Keyed(pair, capture)
