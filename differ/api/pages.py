@@ -15,7 +15,7 @@ from differ.api.snapshots import Snapshot
 from differ.report import build as building
 from differ.report import render
 from differ.report.build import Wanted
-from differ.report.example import ExampleView, layout
+from differ.report.example import ExampleView, layout, sample
 from differ.report.view import FrontView, LinkView, ReportView, ServiceRow
 from differ.store.evidence import Session
 
@@ -102,7 +102,8 @@ async def report_view(service: ReportService, snapshot: Snapshot, wanted: Wanted
         for each in await service.session_rows(session.service_id)
     ]
     events = f"/v1/services/{session.service_id}/sessions/{session.id}/verdict/events"
-    return building.build(snapshot.verdict, kept, wanted, shown, others, events)
+    samples = await _samples(service, snapshot, kept)
+    return building.build(snapshot.verdict, kept, wanted, shown, others, events, samples=samples)
 
 
 SAVED_EXAMPLES = 30
@@ -119,7 +120,24 @@ async def saved_view(service: ReportService, snapshot: Snapshot) -> ReportView:
             example = await _example(service, snapshot.session, ids, Wanted())
             if example is not None:
                 shown[signature.id] = example
-    return building.build(snapshot.verdict, kept, Wanted(show="all"), None, saved=shown)
+    samples = await _samples(service, snapshot, kept)
+    return building.build(snapshot.verdict, kept, Wanted(show="all"), None, saved=shown, samples=samples)
+
+
+SAMPLES = 12
+"""Signatures of which one difference is told in the table: the worst, which are those looked at."""
+
+
+async def _samples(service: ReportService, snapshot: Snapshot, kept: dict[str, list[str]]) -> dict[str, str]:
+    """One difference of each of the worst signatures, in words."""
+    first = {one.id: kept[one.id][0] for one in snapshot.report.signatures if kept.get(one.id)}
+    worst = dict(list(first.items())[:SAMPLES])
+    diffs = {diff.id: diff for diff in await service.kept_diffs(snapshot.session, list({*worst.values()}))}
+    return {
+        signature: sample(diffs[diff_id], signature)
+        for signature, diff_id in worst.items()
+        if diff_id in diffs
+    }
 
 
 async def _example(

@@ -231,6 +231,11 @@ class ReportService:
                 return rows[0]
         raise NotFound(Reason.DIFF_NOT_FOUND, f"{session_name(session.service_id, session.id)}/diffs/{diff}")
 
+    async def kept_diffs(self, session: store.Session, ids: list[str]) -> list[KeptDiff]:
+        """The diffs of these ids as they are kept; those that have expired are left out."""
+        async with _store():
+            return await self._evidence.diffs(session, ids)
+
     async def diff_ids(self, session: store.Session) -> dict[str, list[str]]:
         """The kept diffs of each signature, newest first."""
         async with _store():

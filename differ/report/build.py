@@ -30,6 +30,11 @@ from differ.report.view import (
 CHIPS: Final = 3
 """Changes named in an endpoint's row; the rest is behind it."""
 
+FROM_ENDPOINTS: Final = 3
+"""From so many endpoints on, one change on all of them is shown as one."""
+
+GROUP_SHOWN: Final = 5
+
 _TONES: Final = {Word.PASS: "pass", Word.FAIL: "fail", Word.INCONCLUSIVE: "wait"}
 _GLYPHS: Final = {Word.PASS: "✓", Word.FAIL: "✕", Word.INCONCLUSIVE: "?"}
 _HEADLINES: Final = {
@@ -72,10 +77,12 @@ def build(
     sessions: Sequence[LinkView] = (),
     events: str = "",
     saved: Mapping[str, ExampleView] | None = None,
+    samples: Mapping[str, str] | None = None,
 ) -> ReportView:
     """The view. ``kept`` are the ids of kept diffs by signature, newest first.
 
-    ``saved`` are, for a page that stands alone, the examples it carries, by signature.
+    ``saved`` are, for a page that stands alone, the examples it carries, by signature; ``samples`` one
+    difference of each, in words.
     """
     report, facts = verdict.report, verdict.facts
     shown, filters = _filtered(report.endpoints, wanted)
@@ -93,13 +100,15 @@ def build(
         coverage=coverage(verdict),
         policy=report.policy.id,
         verdict=verdict_view(verdict),
-        checks=tuple(check_view(check) for check in checks if check.holds_up),
-        quiet_checks=tuple(check_view(check) for check in checks if not check.holds_up),
-        quiet_summary=_quiet_summary(checks),
+        checks=tuple(check_view(check) for check in checks if _decides(verdict, check)),
+        quiet_checks=tuple(check_view(check) for check in checks if not _decides(verdict, check)),
+        quiet_summary=_quiet_summary(verdict, checks),
         filters=() if saved is not None else filters,
-        endpoints=tuple(_endpoint(each, _Links(kept, wanted, chosen, saved)) for each in shown),
+        endpoints=tuple(
+            _endpoint(each, _Links(kept, wanted, chosen, saved, samples or {})) for each in shown
+        ),
         example=example,
-        examples=tuple((saved or {}).items()),
+        examples=tuple({each.id: each for each in (saved or {}).values()}.values()),
         skipped=tuple(_uncompared(verdict)),
         skipped_total=f"{sum(totals.skipped.values()) + sum(totals.unpaired.values()) + facts.dropped:,}",
         rules=tuple(
@@ -107,6 +116,7 @@ def build(
             for rule in sorted(report.rules, key=lambda rule: -rule.ignored)
         ),
         noise=tuple(_noise(report.endpoints)),
+        groups=tuple(_groups(report.endpoints)),
         suggestions=tuple(
             CountView(each.rule, "", f"{each.endpoint}: {each.why}") for each in report.suggestions
         ),
@@ -228,12 +238,19 @@ def _grouped(checks: Sequence[Check]) -> Iterator[Check]:
             yield check
 
 
-def _quiet_summary(checks: Sequence[Check]) -> str:
-    """What the checks that do not stand in the way are, in a line."""
+def _decides(verdict: Verdict, check: Check) -> bool:
+    """Whether a check is a reason for the verdict: what is undecided is none where something fails."""
+    return check.holds_up and not (verdict.word is Word.FAIL and check.result is not Word.FAIL)
+
+
+def _quiet_summary(verdict: Verdict, checks: Sequence[Check]) -> str:
+    """What the checks that are no reason are, in a line."""
+    undecided = sum(check.holds_up and not _decides(verdict, check) for check in checks)
     passing = sum(check.mode is Mode.GATING and check.result is Word.PASS for check in checks)
     advisory = sum(check.mode is Mode.ADVISORY for check in checks)
-    said = [f"{_count(passing, 'check')} {'passes' if passing == 1 else 'pass'}"] if passing else []
-    return ", ".join([*said, *([f"{advisory:,} advisory"] if advisory else [])])
+    said = {"undecided": undecided, "passed": passing, "advisory": advisory}
+    parts = [f"{count:,} {word}" for word, count in said.items() if count]
+    return f"Other checks: {', '.join(parts)}" if parts else ""
 
 
 def check_view(check: Check) -> CheckView:
@@ -283,12 +300,14 @@ class _Links:
     wanted: Wanted
     chosen: str
     saved: Mapping[str, ExampleView] | None
+    samples: Mapping[str, str]
 
     def example(self, signature: str) -> LinkView | None:
         """The link to the first example of a signature; None where there is none."""
         count = len(self.kept.get(signature, ()))
         if self.saved is not None:
-            return LinkView("example", f"#example-{signature}") if signature in self.saved else None
+            shown = self.saved.get(signature)
+            return None if shown is None else LinkView("example", f"#example-{shown.id}")
         if not count:
             return None
         current = signature == self.chosen
@@ -353,23 +372,24 @@ def _fields(each: EndpointReport, links: _Links) -> Iterator[FieldView]:
             if place.regressed is quiet:
                 continue
             for one in place.signatures:
-                yield _signature(place, one, links.example(one.id))
+                yield _signature(place, one, links)
             if not place.signatures:
                 yield _quiet(each, place)
 
 
-def _signature(place: FieldReport, one: SignatureReport, example: LinkView | None) -> FieldView:
+def _signature(place: FieldReport, one: SignatureReport, links: _Links) -> FieldView:
     return FieldView(
         id=f"signature-{one.id}",
         field=place.field,
         change=_change(one),
         risk=one.risk,
         differ=str(one.differ),
-        noise="unknown" if place.noise is None else str(place.noise),
+        noise="–" if place.noise is None else str(place.noise),
         net="noise" if place.noisy else place.excess.net_text,
         disposition="noise" if place.noisy else "regression",
         note="; ".join(map(str, place.changes)),
-        example=example,
+        sample="" if one.signature.detail else links.samples.get(one.id, ""),
+        example=links.example(one.id),
     )
 
 
@@ -385,11 +405,26 @@ def _quiet(each: EndpointReport, place: FieldReport) -> FieldView:
         change=f"~ {reason}" if not ignored else f"· {reason}",
         risk="",
         differ=str(Rate(min(count, each.compared), each.compared)),
-        noise="unknown" if place.noise is None else str(place.noise),
+        noise="–" if place.noise is None else str(place.noise),
         net="ignored" if ignored else "noise",
         disposition="ignored" if ignored else "noise",
         note="; ".join(map(str, place.changes)),
     )
+
+
+def _groups(endpoints: Sequence[EndpointReport]) -> Iterator[CountView]:
+    """Changes that are the same on several endpoints: one cause, most likely, and one thing to review."""
+    found: dict[tuple[str, str, str], list[SignatureReport]] = {}
+    for each in endpoints:
+        for place in each.fields:
+            for one in place.signatures if place.regressed else ():
+                signature = one.signature
+                found.setdefault((signature.field, signature.kind, signature.detail), []).append(one)
+    for same in found.values():
+        if len(same) >= FROM_ENDPOINTS:
+            where = ", ".join(one.signature.endpoint for one in same[:GROUP_SHOWN])
+            more = f" and {len(same) - GROUP_SHOWN} more" if len(same) > GROUP_SHOWN else ""
+            yield CountView(_chip(same[0]), _count(len(same), "endpoint"), where + more)
 
 
 def _uncompared(verdict: Verdict) -> Iterator[CountView]:

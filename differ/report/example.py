@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -98,6 +99,31 @@ def layout(diff: KeptDiff, other: Role = Role.SHADOW) -> ExampleView | None:
         body=side_by_side(_body(left), _body(right), found),
         curl=_curl(before),
     )
+
+
+_SAMPLE: Final = 28
+
+
+def sample(diff: KeptDiff, signature: str) -> str:
+    """One difference that shows a signature, ``19.9 → "19.90"``; empty where there is none to tell."""
+    for each in diff.findings:
+        if each.signature == signature:
+            left, right = (_short(value) for value in (each.primary, each.shadow))
+            match each.kind:
+                case "missing":
+                    return left
+                case "extra":
+                    return right
+                case "order":
+                    return ""
+                case _:
+                    return f"{left} → {right}"
+    return ""
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SAMPLE else f"{text[:_SAMPLE]}…"
 
 
 def milliseconds(duration_us: int) -> str:

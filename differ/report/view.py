@@ -66,6 +66,7 @@ class FieldView:
     net: str
     disposition: str
     note: str = ""
+    sample: str = ""
     example: LinkView | None = None
 
 
@@ -118,12 +119,13 @@ class ReportView:
     filters: tuple[LinkView, ...]
     endpoints: tuple[EndpointView, ...]
     example: ExampleView | None
-    examples: tuple[tuple[str, ExampleView], ...]
+    examples: tuple[ExampleView, ...]
     skipped: tuple[CountView, ...]
     skipped_total: str
     rules: tuple[CountView, ...]
     noise: tuple[CountView, ...]
     suggestions: tuple[CountView, ...]
+    groups: tuple[CountView, ...]
     latency: tuple[CountView, ...]
     sessions: tuple[LinkView, ...] = field(default=())
     events: str = ""
