@@ -1,0 +1,283 @@
+"""What pipelines are given: each asks for something that exists, and no gap in it lets a release through."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import click
+import pytest
+import yaml
+from starlette.routing import Match
+
+from differ.api import hooks, routes
+from differ.api.parameters import CandidateParameters
+from differ.api.service import DEFAULT_GATE, ReportService
+from differ.api.snapshots import Snapshots
+from differ.cli.gate import gate
+from differ.core.policy import Policy
+from differ.store.evidence import Evidence
+from mirrordiff.process.redis import connect
+from tests.deploy import restricted
+from tests.deploy.kustomize import render
+
+ROOT = Path(__file__).parents[2]
+GATES = ROOT / "deploy/gates"
+
+
+def manifest(name: str) -> dict[str, Any]:
+    """One document."""
+    document: dict[str, Any] = yaml.safe_load((GATES / name).read_text())
+    return document
+
+
+def answers(method: str, url: str) -> dict[str, Any]:
+    """The path parameters of the API's route that a URL leads to; fails where there is none."""
+    redis = connect("redis://127.0.0.1:1/0", name="never-asked")
+    evidence = Evidence(redis)
+    service = ReportService(evidence, Snapshots(evidence, {DEFAULT_GATE: Policy()}, dict, lambda: 0.0))
+    scope = {"type": "http", "method": method, "path": urlsplit(url).path, "headers": [], "root_path": ""}
+    for route in [*routes.router(service).routes, *hooks.router(service).routes]:
+        match, found = route.matches(scope)
+        if match is Match.FULL:
+            parameters: dict[str, Any] = found["path_params"]
+            return parameters
+    raise AssertionError(f"nothing answers {method} {url}")
+
+
+def test_every_pipeline_asks_the_service_that_is_installed() -> None:
+    """Host and port of every URL are those of the API's Service."""
+    [service] = [
+        each
+        for each in render(ROOT / "deploy/kubernetes/base")
+        if each["kind"] == "Service" and each["metadata"]["name"] == "mirrordiff-api"
+    ]
+    name = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
+    [port] = [each["port"] for each in service["spec"]["ports"] if each["name"] == "http-api"]
+    for file in sorted(path for path in GATES.rglob("*") if path.is_file()):
+        hosts = set(re.findall(r"http://([^/\s\"]+)", file.read_text()))
+        assert hosts <= {f"{name}:{port}"}, file
+        assert hosts or file.name == "rollout.yaml"
+
+
+class TestArgo:
+    """The analysis template."""
+
+    @property
+    def metric(self) -> dict[str, Any]:
+        [metric] = manifest("argo-rollouts/analysis-template.yaml")["spec"]["metrics"]
+        assert isinstance(metric, dict)
+        return metric
+
+    def test_its_question_has_an_answer(self) -> None:
+        given = {"service": "customer", "candidate": "6c54544bf9"}
+        for argument in manifest("argo-rollouts/analysis-template.yaml")["spec"]["args"]:
+            given.setdefault(argument["name"], argument.get("value", ""))
+        url = re.sub(
+            r"\{\{args\.(\S+?)\}\}", lambda hit: given[hit[1]], self.metric["provider"]["web"]["url"]
+        )
+        assert answers("GET", url) == {"service_id": "customer", "gate_id": "default"}
+        assert parse_qs(urlsplit(url).query) == {"candidate": ["6c54544bf9"]}
+        assert set(parse_qs(urlsplit(url).query)) <= set(CandidateParameters.model_fields)
+
+    def test_the_rollout_hands_in_what_the_template_needs(self) -> None:
+        steps = manifest("argo-rollouts/rollout.yaml")["spec"]["strategy"]["canary"]["steps"]
+        [analysis] = [step["analysis"] for step in steps if "analysis" in step]
+        handed = {argument["name"] for argument in analysis["args"]}
+        template = manifest("argo-rollouts/analysis-template.yaml")
+        needed = {each["name"] for each in template["spec"]["args"] if "value" not in each}
+        assert handed == needed
+        assert analysis["templates"] == [{"templateName": template["metadata"]["name"], "clusterScope": True}]
+
+    def test_requests_are_mirrored_while_it_asks_and_not_after(self) -> None:
+        canary = manifest("argo-rollouts/rollout.yaml")["spec"]["strategy"]["canary"]
+        kinds = [next(iter(step)) for step in canary["steps"]]
+        assert kinds.index("setMirrorRoute") < kinds.index("analysis") < kinds.index("setMirrorRoute", 2)
+        assert kinds.index("setWeight") > kinds.index("analysis"), "live requests before the verdict"
+        mirrors = [step["setMirrorRoute"] for step in canary["steps"] if "setMirrorRoute" in step]
+        assert {mirror["name"] for mirror in mirrors} == {
+            route["name"] for route in canary["trafficRouting"]["managedRoutes"]
+        }
+        assert "match" in mirrors[0], "without one, Argo takes the route away"
+        assert "match" not in mirrors[1]
+
+    @pytest.mark.parametrize(
+        ("told", "becomes"),
+        [
+            (["PASS"], "Successful"),
+            (["INCONCLUSIVE"] * 40 + ["PASS"], "Successful"),
+            (["FAIL"], "Failed"),
+            (["INCONCLUSIVE"] * 40 + ["FAIL"], "Failed"),
+            (["INCONCLUSIVE"] * 200, "Inconclusive"),
+            (["away"] * 200, "Error"),
+            (["INCONCLUSIVE", "away"] * 200, "Inconclusive"),
+        ],
+    )
+    def test_what_argo_makes_of_answers(self, told: list[str], becomes: str) -> None:
+        assert argo(self.metric, told) == becomes
+
+    @pytest.mark.parametrize("guard", ["consecutiveSuccessLimit", "inconclusiveLimit"])
+    def test_each_guard_is_needed(self, guard: str) -> None:
+        """Without the one, no evidence promotes; without the other, the first look pauses."""
+        unguarded = {key: value for key, value in self.metric.items() if key != guard}
+        told = ["INCONCLUSIVE"] * 5 + ["PASS"] if guard == "inconclusiveLimit" else ["INCONCLUSIVE"] * 200
+        assert argo(unguarded, told) != argo(self.metric, told)
+
+
+def argo(metric: dict[str, Any], told: list[str]) -> str:
+    """What an analysis becomes that is told these answers, one at a time.
+
+    argoproj/argo-rollouts v1.8, analysis/analysis.go: assessMetricFailureInconclusiveOrError, then
+    assessMetricStatus; utils/evaluate/evaluate.go for both conditions. Errors do not consume the count.
+    """
+    count = failed = inconclusive = errors = successes = 0
+    for answer in told:
+        if answer == "away":
+            errors += 1
+        else:
+            count, errors = count + 1, 0
+            success = metric["successCondition"] == f'result.verdict == "{answer}"'
+            failure = metric["failureCondition"] == f'result.verdict == "{answer}"'
+            failed += failure
+            inconclusive += not success and not failure
+            successes = successes + 1 if success else 0
+        if failed > metric.get("failureLimit", 0):
+            return "Failed"
+        if inconclusive > metric.get("inconclusiveLimit", 0):
+            return "Inconclusive"
+        if errors > metric.get("consecutiveErrorLimit", 4):
+            return "Error"
+        limit = metric.get("consecutiveSuccessLimit", 0)
+        if limit and successes >= limit:
+            return "Successful"
+        if count >= metric["count"]:
+            return "Inconclusive" if limit else "Successful"
+    return "Running"
+
+
+class TestFlagger:
+    """The canary's hooks."""
+
+    @property
+    def webhooks(self) -> list[dict[str, Any]]:
+        hooked: list[dict[str, Any]] = manifest("flagger/canary.yaml")["spec"]["analysis"]["webhooks"]
+        return hooked
+
+    def test_each_type_asks_the_hook_made_for_it(self) -> None:
+        asked = {each["type"]: urlsplit(each["url"]).path for each in self.webhooks}
+        assert asked == {
+            "rollout": "/hooks/flagger/check",
+            "confirm-promotion": "/hooks/flagger/promote",
+            "rollback": "/hooks/flagger/rollback",
+            "event": "/hooks/flagger/event",
+        }
+        for each in self.webhooks:
+            answers("POST", each["url"])
+
+    def test_all_ask_about_the_canarys_own_gate(self) -> None:
+        canary = manifest("flagger/canary.yaml")
+        for each in self.webhooks:
+            asked = hooks.Canary(name="customer", metadata=each["metadata"]).gate()
+            assert asked == (canary["metadata"]["name"], DEFAULT_GATE)
+
+    def test_it_mirrors_for_as_long_as_it_analyses(self) -> None:
+        """A weighted canary mirrors for one interval only (flagger, pkg/controller/scheduler.go)."""
+        analysis = manifest("flagger/canary.yaml")["spec"]["analysis"]
+        assert analysis["mirror"] is True
+        assert "iterations" in analysis
+        assert not {"stepWeight", "stepWeights", "maxWeight"} & set(analysis)
+
+
+class TestSpinnaker:
+    """The preconfigured stage."""
+
+    @property
+    def stage(self) -> dict[str, Any]:
+        [stage] = manifest("spinnaker/orca-local.yml")["webhook"]["preconfigured"]
+        assert isinstance(stage, dict)
+        return stage
+
+    def test_its_question_has_an_answer(self) -> None:
+        given = {"service": "customer", "gate": "default", "candidate": "abc"}
+        url = re.sub(r"\$\{parameterValues\['(\w+)'\]\}", lambda hit: given[hit[1]], self.stage["url"])
+        assert answers(self.stage["method"], url) == {"service_id": "customer", "gate_id": "default"}
+        assert {each["name"] for each in self.stage["parameters"]} == set(given)
+
+    def test_every_verdict_ends_it_and_only_pass_goes_on(self) -> None:
+        assert self.stage["successStatuses"] == "PASS"
+        assert set(self.stage["terminalStatuses"].split(",")) == {"FAIL", "INCONCLUSIVE"}
+        assert self.stage["waitForCompletion"] is True
+
+
+def _github() -> str:
+    return str(manifest("github/release-gate.yml")["jobs"]["mirrordiff"]["steps"][0]["run"])
+
+
+def _gitlab() -> str:
+    return str(manifest("gitlab/release-gate.gitlab-ci.yml")["mirrordiff"]["script"][0])
+
+
+def _tekton() -> str:
+    script = str(manifest("tekton/task.yaml")["spec"]["steps"][0]["script"])
+    line = next(line for line in script.splitlines() if line.startswith("mirrordiff "))
+    return line.replace("$TIMEOUT", "30m")
+
+
+@pytest.mark.parametrize("command", [_github, _gitlab, _tekton], ids=["github", "gitlab", "tekton"])
+def test_commands_are_ones_that_mirrordiff_knows(command: Callable[[], str]) -> None:
+    program, name, *arguments = shlex.split(command())
+    assert (program, name) == ("mirrordiff", "gate")
+    context = gate.make_context("gate", arguments)
+    assert context.params["wait"] is True
+
+
+def test_a_misspelt_option_would_be_found() -> None:
+    with pytest.raises(click.UsageError):
+        gate.make_context("gate", [*shlex.split(_github())[2:], "--junt", "x"])
+
+
+def test_gitlab_warns_of_too_little_evidence_and_of_nothing_else() -> None:
+    assert manifest("gitlab/release-gate.gitlab-ci.yml")["mirrordiff"]["allow_failure"] == {"exit_codes": [2]}
+
+
+@pytest.mark.parametrize(
+    ("code", "mode", "ends", "verdict"),
+    [
+        (0, "fail", 0, "PASS"),
+        (1, "continue", 1, "FAIL"),
+        (2, "fail", 2, "INCONCLUSIVE"),
+        (2, "continue", 0, "INCONCLUSIVE"),
+        (4, "continue", 4, ""),
+    ],
+)
+async def test_the_tekton_step_as_a_shell_runs_it(
+    code: int, mode: str, ends: int, verdict: str, tmp_path: Path
+) -> None:
+    """With a command in mirrordiff's place that ends as told; texts with quotes stay texts."""
+    (tmp_path / "mirrordiff").write_text(f'#!/bin/sh\n[ "$2" = "a \\" b" ] || exit 9\nexit {code}\n')
+    (tmp_path / "mirrordiff").chmod(0o755)
+    result = tmp_path / "verdict"
+    result.touch()
+    step = manifest("tekton/task.yaml")["spec"]["steps"][0]
+    variables = {each["name"]: "" for each in step["env"]}
+    variables |= {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "SERVICE": 'a " b',
+        "ON_INCONCLUSIVE": mode,
+        "VERDICT": str(result),
+    }
+    script = tmp_path / "script"
+    script.write_text(step["script"])
+    script.chmod(0o755)
+    process = await asyncio.create_subprocess_exec(str(script), env=variables)
+    assert await process.wait() == ends
+    assert result.read_text() == verdict
+
+
+def test_the_tekton_step_is_allowed_where_restricted_is_enforced() -> None:
+    assert restricted.violations({"containers": manifest("tekton/task.yaml")["spec"]["steps"]}) == []
