@@ -81,12 +81,19 @@ def compare_headers(part: Part, primary: Headers, shadow: Headers) -> list[Diffe
     if not names:
         return []
     names -= _named_by_connection(primary) | _named_by_connection(shadow)
+    values_p, values_s = _by_name(primary, names), _by_name(shadow, names)
     found: list[Difference] = []
     for name in sorted(names):
-        values_p = [value for key, value in primary if key.lower() == name]
-        values_s = [value for key, value in shadow if key.lower() == name]
-        found += _compare(part, name, values_p, values_s)
+        found += _compare(part, name, values_p.get(name, []), values_s.get(name, []))
     return found
+
+
+def _by_name(headers: Headers, names: set[str]) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        if name.lower() in names:
+            values.setdefault(name.lower(), []).append(value)
+    return values
 
 
 def _named_by_connection(headers: Headers) -> set[str]:

@@ -203,8 +203,8 @@ def shown(value: Value) -> object:
     if len(text) <= SHOWN_BYTES:
         return plain
     if isinstance(value, str) and isinstance(plain, str):
-        return f"{_head(plain.encode())}… ({len(value)} characters)"
-    return f"{_head(text)}… ({_size(value)})"
+        return f"{_head(plain)}… ({len(value)} characters)"
+    return f"{_head(text.decode())}… ({_size(value)})"
 
 
 def _shows_as_it_is(text: str) -> bool:
@@ -212,9 +212,12 @@ def _shows_as_it_is(text: str) -> bool:
     return len(text) < SHOWN_BYTES // 6 and text.isascii()
 
 
-def _head(text: bytes) -> str:
-    # The mark and the size behind it, and the escapes of a string within a string, need some room.
-    return text[: SHOWN_BYTES // 2].decode(errors="ignore")
+def _head(text: str) -> str:
+    # The mark and the size behind it need some room, and a character may take six bytes escaped.
+    head = text[: SHOWN_BYTES // 2]
+    while len(_PLAIN.encode(head)) > SHOWN_BYTES - 64:
+        head = head[: len(head) * 3 // 4]
+    return head
 
 
 def _size(value: Value) -> str:
