@@ -49,7 +49,12 @@ class Process:
         self.popen.wait()
 
     async def stop(self) -> int:
-        """Ask it to end as an orchestrator does; returns its exit code."""
+        """Ask it to end as an orchestrator does, once it is up; returns its exit code."""
+
+        async def up() -> bool:
+            return "_ready" in self.said() or self.popen.poll() is not None
+
+        await eventually(up, lambda: f"the process is up:\n{self.said()}", within=60)
         self.popen.send_signal(signal.SIGTERM)
 
         async def ended() -> list[int]:
