@@ -12,6 +12,7 @@ import grpc
 
 from collector.intake import Intake
 from collector.metrics import Metrics
+from collector.posts import Posts
 from collector.redaction import Redaction
 from collector.server import LARGEST_MESSAGE, AccessLogHandler
 from collector.settings import CollectorSettings
@@ -53,9 +54,9 @@ async def run(settings: CollectorSettings, redaction: Redaction) -> None:
             raise http.AddressInUse(settings.collector_grpc) from None
         await server.start()
         writer = asyncio.create_task(sink.run(), name="sink")
-        await stack.enter_async_context(
-            http.serve(http.health_app(metrics.registry, ready), settings.collector_http)
-        )
+        app = http.health_app(metrics.registry, ready)
+        app.add_route("/v1/captures", Posts(intake, settings.post_cap).answer, methods=["POST"])
+        await stack.enter_async_context(http.serve(app, settings.collector_http))
         log.info(
             "collector_ready",
             grpc=str(settings.collector_grpc),

@@ -17,11 +17,14 @@ class CollectorSettings(Settings):
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="the Redis to write to")
     collector_grpc: ListenAddress = Field(
         Address("0.0.0.0", 8602),  # noqa: S104
-        description="where Envoy's access log streams are received",
+        description="where Envoy's access log and ext_proc streams are received",
     )
     collector_http: ListenAddress = Field(
         Address("0.0.0.0", 8603),  # noqa: S104
-        description="where /livez, /readyz and /metrics are served",
+        description="where POST /v1/captures, /livez, /readyz and /metrics are served",
+    )
+    post_cap: int = Field(
+        32 * 1024**2, ge=1024, le=1024**3, description="bytes of one POST /v1/captures, unpacked too"
     )
     body_cap: int = Field(256 * 1024, ge=1024, le=16 * 1024 * 1024, description="bytes kept of a body")
     queue_bytes: int = Field(
