@@ -20,6 +20,7 @@ from differ.api.service import DEFAULT_GATE, ReportService
 from differ.api.settings import ApiSettings
 from differ.api.snapshots import Snapshots
 from differ.core.policy import Policy, parse_policy
+from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence
 from mirrordiff.process import http
 from mirrordiff.process.logs import logger
@@ -52,7 +53,9 @@ async def run(settings: ApiSettings) -> None:
         with contextlib.suppress(*UNAVAILABLE):
             await check_suitable(redis)
         evidence = Evidence(redis)
-        snapshots = Snapshots(evidence, gates, notes.read, time.time, public_url=settings.public_url)
+        snapshots = Snapshots(
+            evidence, Decisions(redis), gates, notes.read, time.time, public_url=settings.public_url
+        )
         service = ReportService(evidence, snapshots)
 
         async def ready() -> str:

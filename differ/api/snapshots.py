@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from differ.core.facts import SessionFacts
+from differ.core.facts import Profile, SessionFacts
 from differ.core.policy import Policy
 from differ.core.report import Report, summarise
 from differ.core.tally import Tally
-from differ.core.verdict import Verdict, judge
+from differ.core.verdict import Verdict, judge, latch, standing
+from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence, Session
 
 FRESH_S: Final = 0.5
@@ -41,6 +42,7 @@ class Snapshots:
     def __init__(
         self,
         evidence: Evidence,
+        decisions: Decisions,
         gates: dict[str, Policy],
         notes: Callable[[], dict[str, str]],
         clock: Callable[[], float],
@@ -49,6 +51,7 @@ class Snapshots:
         fresh_s: float = FRESH_S,
     ) -> None:
         self._evidence = evidence
+        self._decisions = decisions
         self.gates = gates
         self._notes = notes
         self._clock = clock
@@ -79,28 +82,46 @@ class Snapshots:
 
     async def _make(self, session: Session, gate: str) -> Snapshot:
         epoch = session.epochs[-1] if session.epochs else None
-        tally, losses, lag, sessions = await asyncio.gather(
+        tally, losses, lag, sessions, profile, store = await asyncio.gather(
             self._evidence.tally(session, epoch.id if epoch else ""),
             self._evidence.losses(session.service),
             self._evidence.lag(),
             self._evidence.sessions(session.service_id),
+            self._decisions.profile(session.service_id),
+            self._evidence.store_state(),
         )
         now_us = self.now_us()
+        policy = self.gates[gate]
         facts = replace(
             self.facts(session.service, session.candidate, gate),
             session=session.id,
-            primary_version=", ".join(session.primary_versions),
+            primary_versions=session.primary_versions,
+            epoch=epoch.id if epoch else "",
             latest_candidate=sessions[0].candidate if sessions else None,
             epochs=len(session.epochs),
-            opened_us=session.started_us,
-            first_us=epoch.started_us if epoch and tally else None,
-            last_us=session.last_seen_us if tally else None,
+            opened_us=epoch.started_us if epoch else session.started_us,
+            first_us=epoch.first_us if epoch else None,
+            last_us=epoch.last_us if epoch else None,
             lag_pairs=lag.pairs,
             lag_us=int(lag.oldest_age_s * 1_000_000),
-            dropped=sum(losses.values()),
+            # Both count on for as long as the store runs, and from zero once it is started anew.
+            dropped=max(0, sum(losses.values()) - (epoch.lost if epoch else 0)),
+            evicted=max(0, store.evicted - (epoch.evicted if epoch else 0)),
+            discontinuity=_interrupted(session, policy),
+            profile=None if profile is None else Profile(profile.tally, profile.taken_us),
             report_uri=self.report_uri(session),
         )
-        return self._judged(session, tally, facts, now_us)
+        report = summarise(tally, facts, policy)
+        verdict = judge(report, policy, facts, now_us)
+        return Snapshot(session, report, await self._standing(session, gate, verdict), now_us)
+
+    async def _standing(self, session: Session, gate: str, verdict: Verdict) -> Verdict:
+        """The verdict with the decision that stands, which is kept if this is it."""
+        before = await self._decisions.latched(session, gate, verdict.facts.epoch)
+        decided = latch(before, verdict)
+        if decided is not None and decided != before:
+            decided = await self._decisions.keep(session, gate, decided)
+        return standing(verdict, decided)
 
     def facts(self, service: str, candidate: str, gate: str) -> SessionFacts:
         """What is known without any session."""
@@ -110,11 +131,6 @@ class Snapshots:
         """Where the report page of a session is."""
         return f"{self._public_url}/services/{session.service_id}/sessions/{session.id}"
 
-    def _judged(self, session: Session, tally: Tally, facts: SessionFacts, now_us: int) -> Snapshot:
-        policy = self.gates[facts.gate]
-        report = summarise(tally, facts, policy)
-        return Snapshot(session, report, judge(report, policy, facts, now_us), now_us)
-
     def without_evidence(self, service: str, candidate: str, gate: str, *, away: bool) -> Verdict:
         """The verdict where there is no session of this candidate, or where the store is ``away``."""
         facts = replace(
@@ -122,3 +138,16 @@ class Snapshots:
         )
         policy = self.gates[gate]
         return judge(summarise(Tally(), facts, policy), policy, facts, self.now_us())
+
+
+def _interrupted(session: Session, policy: Policy) -> bool:
+    """Whether Redis was started anew, or a replica took over, too short a time before the last pair.
+
+    What was lost then is whole pairs, whatever was in them. So the pairs before it count, and what it
+    takes is that enough time has been watched without a break.
+    """
+    if not session.epochs or not session.stores:
+        return False
+    epoch, broken_us = session.epochs[-1], session.stores[-1]
+    unbroken_us = (epoch.last_us or broken_us) - broken_us
+    return broken_us > epoch.started_us and unbroken_us < policy.min_duration * 1_000_000

@@ -30,7 +30,7 @@ def script() -> str:
 def policy(*, saved: bool = False) -> str:
     """The content security policy of a page; of a saved one, which runs no script at all."""
     digest = b64encode(sha256(stylesheet().encode()).digest()).decode()
-    style = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    style = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     return style if saved else f"{style}; script-src 'self'; connect-src 'self'; frame-ancestors 'none'"
 
 

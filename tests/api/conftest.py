@@ -20,6 +20,7 @@ from differ.api.settings import ApiSettings
 from differ.api.snapshots import Snapshots
 from differ.api.watching import Pace
 from differ.core.policy import Policy
+from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence
 from mirrordiff.process.http import serve
 from mirrordiff.process.redis import Client
@@ -56,6 +57,7 @@ async def running(redis: Client, policy: Policy | None = None) -> AsyncIterator[
     evidence = Evidence(redis)
     snapshots = Snapshots(
         evidence,
+        Decisions(redis),
         {DEFAULT_GATE: policy or Policy()},
         dict,
         lambda: START_US / 1_000_000 + 660,

@@ -1,0 +1,136 @@
+"""The report page in a real browser, on a running API: found in three clicks, whole without a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.wait import WebDriverWait
+
+from mirrordiff.process.redis import Client
+from tests.api.processes import api_process
+from tests.api.seeding import Seed, planted
+from tests.e2e.browser import accessibility_faults, browser, complaints
+
+REPORT = "/services/orders/sessions/v2"
+
+
+@pytest.fixture
+async def address(redis_url: str, redis: Client) -> AsyncIterator[str]:
+    await planted(Seed(), pairs=360).write(redis)
+    calm = Seed(service="calm")
+    calm.same(20)
+    await calm.write(redis)
+    async with api_process(redis_url) as started:
+        yield f"http://{started}"
+
+
+def seen(window: WebDriver, selector: str) -> str:
+    return window.find_element(By.CSS_SELECTOR, selector).text
+
+
+async def test_the_regression_is_found_in_three_clicks(address: str) -> None:
+    def look() -> None:
+        with browser() as window:
+            window.get(address)
+            window.find_element(By.PARTIAL_LINK_TEXT, "orders").click()
+            assert seen(window, "h1") == "✕ Block the release"
+            endpoint = window.find_element(By.XPATH, "//summary[contains(., 'GET /orders/{id}')]")
+            endpoint.click()
+            window.find_element(By.XPATH, "//tr[contains(., '$.total')]//a").click()
+            assert "signature=" in window.current_url
+            changed = window.find_element(By.CSS_SELECTOR, ".diff .r.regression")
+            left, right = changed.find_elements(By.TAG_NAME, "mark")
+            assert right.text == f'"{left.text}0"'
+            assert complaints(window) == []
+
+    await asyncio.to_thread(look)
+
+
+async def test_it_is_whole_without_a_script(address: str) -> None:
+    def look() -> None:
+        with browser(scripts=False) as window:
+            window.get(address + REPORT)
+            assert seen(window, "h1") == "✕ Block the release"
+            assert "division by zero" in seen(window, "#example")
+            window.find_element(By.LINK_TEXT, "Same 1").click()
+            assert "GET /health" in seen(window, ".eps")
+            window.find_element(By.CSS_SELECTOR, "#not-compared summary").click()
+            assert "Everything that was captured was compared" in seen(window, "#not-compared")
+
+    await asyncio.to_thread(look)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1180, False), (1180, True), (390, False)])
+async def test_it_can_be_read_by_everyone(address: str, width: int, dark: bool) -> None:
+    def look() -> None:
+        with browser(width=width, dark=dark) as window:
+            for path in ("/", REPORT, f"{REPORT}?show=all"):
+                window.get(address + path)
+                for folded in window.find_elements(By.CSS_SELECTOR, "details:not([open]) > summary"):
+                    window.execute_script("arguments[0].parentNode.open = true", folded)
+                assert accessibility_faults(window) == []
+                wide = window.execute_script("return document.documentElement.scrollWidth - innerWidth")
+                assert wide <= 0, f"{path} is {wide} px wider than the window"
+                assert complaints(window) == []
+
+    await asyncio.to_thread(look)
+
+
+async def test_keys_do_what_the_help_says(address: str) -> None:
+    def look() -> None:
+        with browser() as window:
+            window.get(address + REPORT)
+            body = window.find_element(By.TAG_NAME, "body")
+            body.send_keys("?")
+            assert "next, previous row" in seen(window, ".help")
+            body.send_keys(Keys.ESCAPE)
+            assert not window.find_elements(By.CSS_SELECTOR, ".help")
+            body.send_keys("jjjj")
+            assert window.switch_to.active_element.text.startswith("example 1 of")
+            first = window.current_url
+            window.switch_to.active_element.send_keys("n")
+            WebDriverWait(window, 10).until(lambda seen: seen.current_url != first)
+            assert "example=2" in window.current_url
+
+    await asyncio.to_thread(look)
+
+
+async def test_it_changes_by_itself(address: str, redis: Client) -> None:
+    def wait_for(window: WebDriver, selector: str, text: str) -> None:
+        WebDriverWait(window, 20, ignored_exceptions=[Exception]).until(
+            lambda _: text in seen(window, selector)
+        )
+
+    with browser() as window:
+        await asyncio.to_thread(window.get, f"{address}/services/calm/sessions/v2")
+        await asyncio.to_thread(wait_for, window, "#live", "live")
+        assert seen(window, "h1") == "? Not enough evidence"
+        broken = Seed(service="calm")
+        for number in range(20):
+            broken.pair({"n": number}, {}, statuses=(200, 500))
+        await broken.write(redis)
+        await asyncio.to_thread(wait_for, window, "h1", "Block the release")
+        assert window.title.startswith("FAIL")
+        assert complaints(window) == []
+
+
+async def test_an_attack_in_a_body_stays_text(address: str, redis: Client) -> None:
+    attack = "</div><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+    seed = Seed(service="attacked")
+    for number in range(20):
+        seed.pair({"v": attack}, {"v": f"{attack}{number}"}, path=f"/{attack}", headers=({}, {"x-a": attack}))
+    await seed.write(redis)
+
+    def look() -> None:
+        with browser() as window:
+            window.get(f"{address}/services/attacked")
+            assert attack in seen(window, "#example").replace("\n", "")
+            assert "owned" not in window.title
+            assert complaints(window) == []
+
+    await asyncio.to_thread(look)
