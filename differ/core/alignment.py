@@ -47,7 +47,7 @@ def align(a: Sequence[Value], b: Sequence[Value]) -> Alignment:
     ``reordered`` means that every element has its twin and they are not in the same order: by equality
     (then there are no pairs), or by a member that identifies each (then the pairs may differ within).
     """
-    identity = _identity(a, b)
+    identity = identity_of(a, b)
     if identity is not None:
         keys_a, keys_b = identity
     else:
@@ -118,7 +118,7 @@ def common(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]
     return result
 
 
-def _identity(a: Sequence[Value], b: Sequence[Value]) -> tuple[list[Hashable], list[Hashable]] | None:
+def identity_of(a: Sequence[Value], b: Sequence[Value]) -> tuple[list[Hashable], list[Hashable]] | None:
     """The values of a member that tells the objects of both arrays apart and that most of them share."""
     first_a, first_b = (a[0] if a else None), (b[0] if b else None)
     if not isinstance(first_a, dict) or not isinstance(first_b, dict):

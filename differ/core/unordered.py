@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from differ.core.alignment import Pair, likeness
+from differ.core.alignment import Pair, identity_of, likeness
 from differ.core.values import Value, canonical
 
 MAX_DISTANCES: Final = 36
@@ -50,23 +50,25 @@ def _pairs(
     left_a, left_b = list(range(len(a))), list(range(len(b)))
     pairs: list[tuple[int, int]] = []
     if key is not None:
-        pairs += _take(left_a, left_b, [_key(item, key) for item in a], [_key(item, key) for item in b])
-        # An element without the key, or with another's, is matched as in an array without a key.
-        keyless_a = [i for i in left_a if _key(a[i], key) is None]
-        keyless_b = [j for j in left_b if _key(b[j], key) is None]
-        matched = _take(keyless_a, keyless_b, texts_a, texts_b)
-        pairs += matched + _by_distance(a, b, keyless_a, keyless_b, texts_a, texts_b)
-        taken_a, taken_b = {i for i, _ in pairs}, {j for _, j in pairs}
-        left_a = [i for i in left_a if i not in taken_a]
-        left_b = [j for j in left_b if j not in taken_b]
+        keys_a, keys_b = [_key(item, key) for item in a], [_key(item, key) for item in b]
+        pairs += _take(left_a, left_b, keys_a, keys_b)
+        # An element without the key is matched as in an array without a key.
+        free_a, free_b = [i for i in left_a if keys_a[i] is None], [j for j in left_b if keys_b[j] is None]
     else:
-        pairs += _take(left_a, left_b, texts_a, texts_b)
-        pairs += _by_distance(a, b, left_a, left_b, texts_a, texts_b)
-        taken_a, taken_b = {i for i, _ in pairs}, {j for _, j in pairs}
-        left_a = [i for i in left_a if i not in taken_a]
-        left_b = [j for j in left_b if j not in taken_b]
+        free_a, free_b = left_a, left_b
+    pairs += _take(free_a, free_b, texts_a, texts_b)
+    pairs += _by_distance(a, b, free_a, free_b, texts_a, texts_b)
     pairs.sort()
+    left_a, left_b = _without(range(len(a)), range(len(b)), pairs)
     return [*pairs, *((i, None) for i in left_a), *((None, j) for j in left_b)]
+
+
+def _without(
+    left_a: Sequence[int], left_b: Sequence[int], pairs: list[tuple[int, int]]
+) -> tuple[list[int], list[int]]:
+    """What is left without the elements of some pairs."""
+    taken_a, taken_b = {i for i, _ in pairs}, {j for _, j in pairs}
+    return [i for i in left_a if i not in taken_a], [j for j in left_b if j not in taken_b]
 
 
 def _key(item: Value, name: str) -> str | None:
@@ -89,10 +91,15 @@ def _take(
         key = keys_a[i]
         if key is not None and places.get(key):
             pairs.append((i, places[key].pop()))
-    taken_a, taken_b = {i for i, _ in pairs}, {j for _, j in pairs}
-    left_a[:] = [i for i in left_a if i not in taken_a]
-    left_b[:] = [j for j in left_b if j not in taken_b]
+    left_a[:], left_b[:] = _without(left_a, left_b, pairs)
     return pairs
+
+
+def _by_key(
+    left_a: list[int], left_b: list[int], keys_a: list[Hashable], keys_b: list[Hashable]
+) -> list[tuple[int, int]]:
+    places = dict(zip(keys_b, left_b, strict=True))
+    return [(i, places[key]) for i, key in zip(left_a, keys_a, strict=True) if key in places]
 
 
 def _by_distance(
@@ -103,8 +110,15 @@ def _by_distance(
     texts_a: list[str],
     texts_b: list[str],
 ) -> list[tuple[int, int]]:
-    """Greedily the nearest first."""
+    """Greedily the nearest first; where they are too many to measure, first by what identifies an element."""
     combinations = len(left_a) * len(left_b)
+    if combinations > MAX_DISTANCES:
+        identity = identity_of([a[i] for i in left_a], [b[j] for j in left_b])
+        if identity is not None:
+            known = _by_key(left_a, left_b, *identity)
+            rest_a, rest_b = _without(left_a, left_b, known)
+            # At least one is known, so this comes to an end.
+            return known + _by_distance(a, b, rest_a, rest_b, texts_a, texts_b)
     if combinations > MAX_LIKENESSES or combinations == 1:
         return list(zip(left_a, left_b, strict=False))
     measured = combinations <= MAX_DISTANCES and all(

@@ -80,3 +80,11 @@ def test_elements_without_the_key_or_with_one_twice_still_pair() -> None:
     a = [{"k": 1, "v": 1}, {"k": 1, "v": 2}, {"v": 3}]
     b = [{"v": 3}, {"k": 1, "v": 1}, {"k": 2, "v": 2}]
     assert set(pair_up(a, b, "k").pairs) == {(0, 1), (1, None), (None, 2), (2, 0)}
+
+
+def test_many_that_changed_are_paired_by_what_identifies_them() -> None:
+    a = [{"id": n, "at": n} for n in range(300)]
+    b = [{"id": n, "at": -n} for n in reversed(range(5, 305))]
+    pairs = pair_up(a, b, None).pairs
+    assert all((i, 304 - i) in pairs for i in range(5, 300))
+    assert sorted(i for i, j in pairs if i is not None and j is not None) == list(range(300))

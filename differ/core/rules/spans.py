@@ -48,7 +48,7 @@ def apart(a: Value, b: Value) -> timedelta | None:
     """
     try:
         return _apart(a, b)
-    except (OverflowError, ValueError, TypeError):
+    except (ArithmeticError, ValueError, TypeError):
         return None
 
 
@@ -73,10 +73,12 @@ def _epochs(a: Value, b: Value) -> timedelta | None:
         return None
     if not isinstance(a, int | float | Decimal) or not isinstance(b, int | float | Decimal):
         return None
+    left, right = exact(a), exact(b)
+    size = max(left.adjusted(), right.adjusted())
     # Seconds have 10 digits from 2001 to 2286; each finer unit has three more.
     for digits, unit in ((11, 1), (14, 1_000), (17, 1_000_000), (20, 1_000_000_000)):
-        if abs(a) < 10**digits and abs(b) < 10**digits:
-            return timedelta(seconds=float(abs(exact(a) - exact(b)) / unit))
+        if size < digits:
+            return timedelta(seconds=float(abs(left - right) / unit))
     return None
 
 
