@@ -8,21 +8,16 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import click
+import httpx
 import pytest
 import yaml
-from starlette.routing import Match
 
-from differ.api import hooks, routes
-from differ.api.parameters import CandidateParameters
-from differ.api.service import DEFAULT_GATE, ReportService
-from differ.api.snapshots import Snapshots
+from differ.api.hooks import Canary
+from differ.api.service import DEFAULT_GATE
 from differ.cli.gate import gate
-from differ.core.policy import Policy
-from differ.store.evidence import Evidence
-from mirrordiff.process.redis import connect
 from tests.deploy import restricted
 from tests.deploy.kustomize import render
 
@@ -36,18 +31,10 @@ def manifest(name: str) -> dict[str, Any]:
     return document
 
 
-def answers(method: str, url: str) -> dict[str, Any]:
-    """The path parameters of the API's route that a URL leads to; fails where there is none."""
-    redis = connect("redis://127.0.0.1:1/0", name="never-asked")
-    evidence = Evidence(redis)
-    service = ReportService(evidence, Snapshots(evidence, {DEFAULT_GATE: Policy()}, dict, lambda: 0.0))
-    scope = {"type": "http", "method": method, "path": urlsplit(url).path, "headers": [], "root_path": ""}
-    for route in [*routes.router(service).routes, *hooks.router(service).routes]:
-        match, found = route.matches(scope)
-        if match is Match.FULL:
-            parameters: dict[str, Any] = found["path_params"]
-            return parameters
-    raise AssertionError(f"nothing answers {method} {url}")
+def path(url: str) -> str:
+    """What is asked of the API, without where it is."""
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def test_every_pipeline_asks_the_service_that_is_installed() -> None:
@@ -74,16 +61,18 @@ class TestArgo:
         assert isinstance(metric, dict)
         return metric
 
-    def test_its_question_has_an_answer(self) -> None:
+    async def test_its_question_has_an_answer(self, api: httpx.AsyncClient) -> None:
         given = {"service": "customer", "candidate": "6c54544bf9"}
         for argument in manifest("argo-rollouts/analysis-template.yaml")["spec"]["args"]:
             given.setdefault(argument["name"], argument.get("value", ""))
         url = re.sub(
             r"\{\{args\.(\S+?)\}\}", lambda hit: given[hit[1]], self.metric["provider"]["web"]["url"]
         )
-        assert answers("GET", url) == {"service_id": "customer", "gate_id": "default"}
-        assert parse_qs(urlsplit(url).query) == {"candidate": ["6c54544bf9"]}
-        assert set(parse_qs(urlsplit(url).query)) <= set(CandidateParameters.model_fields)
+        answer = await api.get(path(url))
+        assert answer.status_code == 200, answer.text
+        assert self.metric["provider"]["web"]["jsonPath"] == "{$}"
+        asked = answer.json()
+        assert (asked["verdict"], asked["candidate"]) == ("INCONCLUSIVE", "6c54544bf9")
 
     def test_the_rollout_hands_in_what_the_template_needs(self) -> None:
         steps = manifest("argo-rollouts/rollout.yaml")["spec"]["strategy"]["canary"]["steps"]
@@ -168,21 +157,23 @@ class TestFlagger:
         hooked: list[dict[str, Any]] = manifest("flagger/canary.yaml")["spec"]["analysis"]["webhooks"]
         return hooked
 
-    def test_each_type_asks_the_hook_made_for_it(self) -> None:
-        asked = {each["type"]: urlsplit(each["url"]).path for each in self.webhooks}
-        assert asked == {
-            "rollout": "/hooks/flagger/check",
-            "confirm-promotion": "/hooks/flagger/promote",
-            "rollback": "/hooks/flagger/rollback",
-            "event": "/hooks/flagger/event",
-        }
+    async def test_each_type_asks_the_hook_made_for_it(self, api: httpx.AsyncClient) -> None:
+        """Without evidence a check passes, a promotion waits, and nothing is rolled back."""
+        told = {}
         for each in self.webhooks:
-            answers("POST", each["url"])
+            payload = {
+                "name": "customer",
+                "namespace": "shop",
+                "phase": "Progressing",
+                "metadata": each["metadata"],
+            }
+            told[each["type"]] = (await api.post(path(each["url"]), json=payload)).status_code
+        assert told == {"rollout": 200, "confirm-promotion": 412, "rollback": 409, "event": 200}
 
     def test_all_ask_about_the_canarys_own_gate(self) -> None:
         canary = manifest("flagger/canary.yaml")
         for each in self.webhooks:
-            asked = hooks.Canary(name="customer", metadata=each["metadata"]).gate()
+            asked = Canary(name="customer", metadata=each["metadata"]).gate()
             assert asked == (canary["metadata"]["name"], DEFAULT_GATE)
 
     def test_it_mirrors_for_as_long_as_it_analyses(self) -> None:
@@ -202,10 +193,14 @@ class TestSpinnaker:
         assert isinstance(stage, dict)
         return stage
 
-    def test_its_question_has_an_answer(self) -> None:
+    async def test_its_question_has_an_answer(self, api: httpx.AsyncClient) -> None:
         given = {"service": "customer", "gate": "default", "candidate": "abc"}
         url = re.sub(r"\$\{parameterValues\['(\w+)'\]\}", lambda hit: given[hit[1]], self.stage["url"])
-        assert answers(self.stage["method"], url) == {"service_id": "customer", "gate_id": "default"}
+        begun = (await api.request(self.stage["method"], path(url))).json()
+        for name in ("statusUrlJsonPath", "statusJsonPath", "progressJsonPath"):
+            assert begun[self.stage[name].removeprefix("$.")]
+        polled = (await api.get(path(begun["statusUrl"]))).json()
+        assert polled["status"] == "RUNNING"
         assert {each["name"] for each in self.stage["parameters"]} == set(given)
 
     def test_every_verdict_ends_it_and_only_pass_goes_on(self) -> None:

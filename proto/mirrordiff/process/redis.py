@@ -169,9 +169,9 @@ async def check_suitable(client: Client) -> None:
         if int(info.get("cluster_enabled", 0)) and not is_cluster(client):
             raise UnsuitableRedis("this Redis is a node of a cluster: write its URL as redis+cluster://…")
     with contextlib.suppress(ResponseError):
-        answer = await client.config_get("maxmemory-policy", **_on_any_node(client))
-        values = {_text(name): _text(value) for name, value in answer.items()}
-        policy = values.get("maxmemory-policy", "")
+        # Not CONFIG GET, which managed servers hide, and which would tell its user passwords too.
+        memory = await client.info("memory", **_on_any_node(client))
+        policy = str(memory.get("maxmemory_policy", ""))
         if policy.startswith("allkeys-"):
             raise UnsuitableRedis(
                 f"this Redis has maxmemory-policy {policy}, which may evict a whole stream or tally and "
@@ -181,10 +181,6 @@ async def check_suitable(client: Client) -> None:
 
 def _on_any_node(client: Client) -> dict[str, Any]:
     return {"target_nodes": RedisCluster.RANDOM} if is_cluster(client) else {}
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 __all__ = [
