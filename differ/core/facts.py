@@ -22,7 +22,8 @@ class SessionFacts:
 
     ``first_us`` and ``last_us``: the first and the last pair counted in this epoch, None before any.
     ``opened_us``: when the wait for a decision began, None where that is the first pair.
-    ``epochs``: one more than how often the rules changed; the tally is of the last epoch alone.
+    ``primary_versions``: every build of v1 that answered. ``epoch`` is the id of the rules in force,
+    ``epochs`` how many sets of rules have judged; the tally is of the one in force alone.
     ``latest_candidate``: the build that the service's newest captures came from, None where unknown.
     ``lag_pairs``, ``lag_us``: pairs waiting to be compared, and the age of the oldest.
     ``dropped``, ``evicted``: captures lost before they could pair, and keys that Redis threw out.
@@ -35,8 +36,9 @@ class SessionFacts:
     candidate: str
     session: str = ""
     gate: str = "default"
-    primary_version: str = ""
+    primary_versions: tuple[str, ...] = ()
     latest_candidate: str | None = None
+    epoch: str = ""
     epochs: int = 1
     opened_us: int | None = None
     first_us: int | None = None
@@ -51,3 +53,8 @@ class SessionFacts:
     rules: Mapping[str, str] = field(default_factory=dict)
     profile: Profile | None = None
     report_uri: str = ""
+
+    @property
+    def primary_version(self) -> str:
+        """The builds of v1 in one text."""
+        return ", ".join(self.primary_versions)

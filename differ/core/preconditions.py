@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from differ.core.checks import Check, Code, met
 from differ.core.excess import Word
-from differ.core.facts import SessionFacts
+from differ.core.facts import Profile, SessionFacts
 from differ.core.policy import Mirrored, Mode, Policy, matches
 from differ.core.rate import Rate, percent
 from differ.core.report_model import Report
@@ -50,14 +50,7 @@ def preconditions(report: Report, policy: Policy, facts: SessionFacts, now_us: i
     yield _share(Code.SKIPS, "few pairs skipped", Rate(skipped, skipped + compared), policy.max_skipped)
     yield from _required(report, policy)
     if facts.profile is not None:
-        age = (now_us - facts.profile.taken_us) / _SECOND
-        yield Check(
-            Code.PROFILE_STALE,
-            "noise profile recent",
-            met(ok=age <= policy.max_profile_age),
-            f"{_time(age)} old",
-            _time(policy.max_profile_age),
-        )
+        yield _profile(facts.profile, policy, now_us)
 
 
 def _standing(facts: SessionFacts, now_us: int) -> Iterator[Check]:
@@ -90,7 +83,16 @@ def _standing(facts: SessionFacts, now_us: int) -> Iterator[Check]:
             Code.RULES_CHANGED,
             "rules changed: only pairs judged by the last ones count",
             Word.PASS,
-            f"{facts.epochs - 1} times",
+            f"{facts.epochs} sets of rules so far",
+            mode=Mode.ADVISORY,
+        )
+    if len(facts.primary_versions) > 1:
+        yield Check(
+            Code.PRIMARY_CHANGED,
+            "one build of v1 answered all along",
+            Word.INCONCLUSIVE,
+            f"{len(facts.primary_versions)} builds: {facts.primary_version}",
+            "1 build",
             mode=Mode.ADVISORY,
         )
 
@@ -170,6 +172,19 @@ def _required(report: Report, policy: Policy) -> Iterator[Check]:
             endpoint=pattern,
             have=compared,
         )
+
+
+def _profile(profile: Profile, policy: Policy, now_us: int) -> Check:
+    age = (now_us - profile.taken_us) / _SECOND
+    early = age < -_CLOCKS_APART / _SECOND
+    pairs = sum(seen.compared for seen in profile.tally.endpoints.values())
+    return Check(
+        Code.PROFILE_STALE,
+        "noise profile recent",
+        met(ok=age <= policy.max_profile_age and not early),
+        f"{'from the future' if early else f'{_time(max(0.0, age))} old'}, of {pairs} pairs",
+        _time(policy.max_profile_age),
+    )
 
 
 def _time(seconds: float) -> str:

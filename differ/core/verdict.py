@@ -46,7 +46,7 @@ class Latched:
     reasons: tuple[Check, ...]
     session: str
     candidate: str
-    epoch: int
+    epoch: str
     policy_id: str
 
 
@@ -138,7 +138,7 @@ def latch(previous: Latched | None, verdict: Verdict) -> Latched | None:
     ) != (
         facts.session,
         facts.candidate,
-        facts.epochs,
+        facts.epoch,
         policy.id,
     ):
         previous = None
@@ -152,7 +152,7 @@ def latch(previous: Latched | None, verdict: Verdict) -> Latched | None:
         reasons=verdict.reasons,
         session=facts.session,
         candidate=facts.candidate,
-        epoch=facts.epochs,
+        epoch=facts.epoch,
         policy_id=policy.id,
     )
 

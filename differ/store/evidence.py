@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from differ.core.tally import Tally
+from differ.store import state
 from differ.store.records import KeptDiff, decode_diff
 from mirrordiff.process.redis import Client
 from mirrordiff.redis_keys import PARTITIONS, key, partition_key, session_key
+
+TOGETHER_US: Final = 10_000_000
+"""Workers that judge at the same time note it within this time of each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +27,28 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The part of a session that one set of rules judged; ``id`` is the rules' digest."""
+    """The part of a session that one set of rules judged; ``id`` is the rules' digest.
+
+    ``first_us`` and ``last_us`` are of its pairs, None before any. ``lost`` and ``evicted`` are what had
+    been counted, of captures and of keys, when it began.
+    """
 
     id: str
     started_us: int
     rules: int
+    first_us: int | None = None
+    last_us: int | None = None
+    lost: int = 0
+    evicted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """All evidence about one candidate of one service. Times in microseconds since the Unix epoch.
 
-    ``primary_versions`` are all builds of v1 seen. ``epochs`` are in order of their start; the last
-    one is in force.
+    ``primary_versions`` are all builds of v1 seen. ``epochs`` are in order of their start, but that the
+    one in force is the last. ``stores`` are the runs of Redis that it was kept in, each with the time
+    when that was first noticed.
     """
 
     id: str
@@ -45,6 +59,7 @@ class Session:
     started_us: int
     last_seen_us: int
     epochs: tuple[Epoch, ...]
+    stores: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
@@ -88,13 +103,6 @@ class Evidence:
         text = await self._hash(key("session", session_key(service_id, session_id)))
         if not text:
             return None
-        epochs = [
-            Epoch(
-                name.removeprefix("epoch."), int(value.partition(" ")[0]), int(value.partition(" ")[2] or 0)
-            )
-            for name, value in text.items()
-            if name.startswith("epoch.")
-        ]
         return Session(
             id=session_id,
             service_id=service_id,
@@ -105,7 +113,8 @@ class Evidence:
             ),
             started_us=int(text["started_us"]),
             last_seen_us=int(text["last_seen_us"]),
-            epochs=tuple(sorted(epochs, key=lambda epoch: epoch.started_us)),
+            epochs=_epochs(text),
+            stores=tuple(sorted(int(us) for name, us in text.items() if name.startswith("store."))),
         )
 
     async def tally(self, session: Session, epoch: str) -> Tally:
@@ -140,12 +149,11 @@ class Evidence:
 
     async def losses(self, service: str) -> dict[str, int]:
         """Captures of a service that were not kept, by reason. Those of no known service count for each."""
-        found: dict[str, int] = {}
-        for name, count in (await self._hash(key("losses"))).items():
-            owner, _, reason = name.partition("\n")
-            if owner in {service, ""}:
-                found[reason] = found.get(reason, 0) + int(count)
-        return found
+        return await state.losses(self._redis, service)
+
+    async def store_state(self) -> state.StoreState:
+        """What Redis says about itself."""
+        return await state.store_state(self._redis)
 
     async def lag(self) -> Lag:
         """How far judging is behind capturing, over all services."""
@@ -159,15 +167,41 @@ class Evidence:
         oldest = [int(entry[0][0].split(b"-")[0]) for entry in answers[1::2] if entry]
         return Lag(sum(answers[0::2]), max(0.0, (now_ms - min(oldest, default=now_ms)) / 1000))
 
-    async def latched(self, session: Session, gate: str) -> dict[str, str]:
-        """What ``latch`` has kept of the first decision of a gate; empty before there is one."""
-        rows = await self._hash(key("verdict", session.key))
-        prefix = f"{gate}."
-        return {name.removeprefix(prefix): rows[name] for name in rows if name.startswith(prefix)}
-
     async def _hash(self, name: str) -> dict[str, str]:
         rows = cast("dict[bytes, bytes]", await self._redis.hgetall(name))
         return {field.decode(): value.decode() for field, value in rows.items()}
+
+
+def _epochs(text: Mapping[str, str]) -> tuple[Epoch, ...]:
+    """The epochs in a session's hash.
+
+    In force is the one begun last among those that judge: while workers take new rules over one by one,
+    two do, and rules that are taken back leave the later ones unseen.
+    """
+    seen: dict[str, int] = {}
+    epochs: list[Epoch] = []
+    for name, value in text.items():
+        family, _, digest = name.partition(".")
+        if family == "epoch":
+            started, _, rules = value.partition(" ")
+            seen[digest] = int(text.get(f"seen.{digest}", started))
+            epochs.append(
+                Epoch(
+                    digest,
+                    int(started),
+                    int(rules or 0),
+                    _number(text, f"first.{digest}"),
+                    _number(text, f"last.{digest}"),
+                    _number(text, f"lost.{digest}") or 0,
+                    _number(text, f"evicted.{digest}") or 0,
+                )
+            )
+    recently = max(seen.values(), default=0) - TOGETHER_US
+    return tuple(sorted(epochs, key=lambda epoch: (seen[epoch.id] >= recently, epoch.started_us)))
+
+
+def _number(text: Mapping[str, str], name: str) -> int | None:
+    return int(text[name]) if name in text else None
 
 
 def _service(member: bytes, score: float) -> Service:

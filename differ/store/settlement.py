@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final, cast
 
 import msgspec
 
 from differ.core.names import fold
 from differ.store.records import KeptDiff, encode_diff
-from mirrordiff.process.redis import Client, Script
+from differ.store.scripts import script
+from differ.store.state import StoreState, losses, store_state
+from mirrordiff.process.redis import Client
 from mirrordiff.redis_keys import BY_NAME, GROUP, key, partition_key, resource_id, session_key
 
 MOST_NAMES: Final = 20_000
@@ -26,6 +27,7 @@ MOST_SHOWN: Final = 100_000
 """Signatures that a process remembers to have an example; past it, it asks Redis again."""
 
 _TALLY_TTL: Final = BY_NAME["tally"].ttl or 0
+_ENDPOINTS_TTL: Final = BY_NAME["endpoints"].ttl or 0
 _EXAMPLE_TTL: Final = BY_NAME["diff"].ttl or 0
 
 
@@ -57,9 +59,10 @@ class Settlement:
 
     def __init__(self, redis: Client) -> None:
         self._redis = redis
-        self._settle = _script("settle")
-        self._keep = _script("keep")
-        self._sweep = _script("sweep")
+        self._settle = script("settle")
+        self._keep = script("keep")
+        self._sweep = script("sweep")
+        self._admit = script("admit")
         self._shown: set[tuple[int, str, str]] = set()
 
     async def settle(self, judged: Sequence[Judged]) -> int:
@@ -95,10 +98,46 @@ class Settlement:
             if looked < most:
                 return alone
 
+    async def now_us(self) -> int:
+        """Microseconds since the Unix epoch by the clock of Redis: one clock for all workers."""
+        seconds, micros = cast("tuple[int, int]", await self._redis.time())
+        return int(seconds) * 1_000_000 + int(micros)
+
+    async def store_state(self) -> StoreState:
+        """What Redis says about itself."""
+        return await store_state(self._redis)
+
+    async def lost(self, service: str) -> int:
+        """Captures of a service that were not kept, so far."""
+        return sum((await losses(self._redis, service)).values())
+
+    async def admit(self, session: SessionId, endpoints: Sequence[str], most: int) -> list[str] | None:
+        """Note recognised endpoints of a session, at most so many over all workers. Safe to repeat.
+
+        None while there is room for all; once there is none, the endpoints that the session has.
+        """
+        name = key("endpoints", session.key)
+        arguments: list[str | bytes | int] = [most, _ENDPOINTS_TTL, *map(_encoded, endpoints)]
+        (members,) = await self._admit.call(self._redis, [([name], arguments)])
+        return [_decoded(member) for member in members] or None
+
     async def register(
-        self, session: SessionId, *, now_us: int, primary_versions: Sequence[str], epoch: str, rules: int
+        self,
+        session: SessionId,
+        *,
+        now_us: int,
+        primary_versions: Sequence[str],
+        epoch: str,
+        rules: int,
+        paired: bool = True,
+        state: StoreState | None = None,
+        lost: int = 0,
     ) -> None:
-        """Note that a session is alive, and what belongs to it. ``rules`` is how many judge it."""
+        """Note that a session is alive, and what belongs to it. ``rules`` is how many judge it.
+
+        ``paired``: pairs of it were judged, not only responses that stayed alone. ``state`` and ``lost``
+        are kept as what had happened before, where this epoch of the session is new.
+        """
         service_id = resource_id(session.service)
         session_hash = key("session", session.key)
         pipeline = self._redis.pipeline(transaction=False)
@@ -106,11 +145,21 @@ class Settlement:
         pipeline.zadd(key("sessions", service_id), {resource_id(session.candidate): now_us}, gt=True)
         pipeline.hsetnx(session_hash, "started_us", str(now_us))
         pipeline.hsetnx(session_hash, f"epoch.{epoch}", f"{now_us} {rules}")
+        if paired:
+            pipeline.hsetnx(session_hash, f"first.{epoch}", str(now_us))
+        if state is not None:
+            pipeline.hsetnx(session_hash, f"lost.{epoch}", str(lost))
+            pipeline.hsetnx(session_hash, f"evicted.{epoch}", str(state.evicted))
+            for run in state.runs:
+                pipeline.hsetnx(session_hash, f"store.{run}", str(now_us))
         fields: dict[Any, Any] = {
             "service": session.service,
             "candidate": session.candidate,
             "last_seen_us": str(now_us),
+            f"seen.{epoch}": str(now_us),
         }
+        if paired:
+            fields[f"last.{epoch}"] = str(now_us)
         fields.update({f"primary.{version}": "1" for version in primary_versions})
         pipeline.hset(session_hash, mapping=fields)
         for name, family in (
@@ -138,8 +187,12 @@ class Settlement:
         return found
 
 
-def _script(name: str) -> Script:
-    return Script(files("differ.store").joinpath(f"lua/{name}.lua").read_text())
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")
 
 
 def _settle_call(partition: int, items: Sequence[Judged]) -> tuple[list[str], list[str | bytes | int]]:

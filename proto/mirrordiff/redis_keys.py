@@ -29,7 +29,7 @@ class Key:
 
     name: str
     template: str
-    type: Literal["string", "list", "hash", "stream", "zset"]
+    type: Literal["string", "list", "hash", "set", "stream", "zset"]
     ttl: int | None
     writer: str
     reader: str
@@ -69,6 +69,10 @@ KEYS: Final = (
         "the sessions of a service, by when each was last seen"),
     Key("session", "md:session:<session>", "hash", 30 * DAY, "worker", "api",
         "what is known of a session: service, candidate, versions, times, epochs"),
+    Key("endpoints", "md:endpoints:<session>", "set", 30 * DAY, "worker", "worker",
+        "the recognised endpoints of a session, so that all workers keep to one bound"),
+    Key("profile", "md:profile:<service>", "hash", 30 * DAY, "api", "api",
+        "how v1 differs from itself: the counts of a session of v1 against v1, and when they were taken"),
     Key("losses", "md:losses", "hash", 30 * DAY, "collector", "api",
         "captures that were not kept, by service and reason"),
     Key("verdict", "md:verdict:<session>", "hash", 30 * DAY, "api", "api",

@@ -409,7 +409,7 @@ def test_the_first_decision_stands_but_fail_replaces_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "facts", [replace(FACTS, epochs=2), replace(FACTS, candidate="v3"), replace(FACTS, session="s2")]
+    "facts", [replace(FACTS, epoch="e2"), replace(FACTS, candidate="v3"), replace(FACTS, session="s2")]
 )
 def test_a_decision_does_not_stand_for_other_evidence(facts: SessionFacts) -> None:
     failed = latch(None, verdict(tally_of([BAD] * 20)))
