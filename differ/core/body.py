@@ -134,7 +134,7 @@ def _compare_errors(primary: Value, shadow: Value, found: Collector) -> None:
 
 def _compare_lifted(primary: Lifted, shadow: Lifted, found: Collector) -> str:
     try:
-        _walk(primary, shadow, found)
+        walk_both(primary, shadow, found)
     except RecursionError:
         # Only where the caller has used up most of the stack: the bounds on depth leave room otherwise.
         return "nested too deeply for the stack that was left"
@@ -160,7 +160,8 @@ class _Unconfirmed:
         self.differences.append((steps, kind, primary, shadow))
 
 
-def _walk(primary: Lifted, shadow: Lifted, found: Collector) -> None:
+def walk_both(primary: Lifted, shadow: Lifted, found: Collector) -> None:
+    """Adds what differs between two lifted values."""
     a, b = primary.value, shadow.value
     if not (primary.booleans or shadow.booleans):
         Walk(found.add_in_body, equality=Equality.PYTHON, ordering=found.ordering).compare(a, b)
