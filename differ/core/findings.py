@@ -7,7 +7,8 @@ from typing import Final
 from differ.core.model import Difference, Disposition, Finding, Kind, Outcome, Result
 from differ.core.paths import Part, Path, Step
 from differ.core.rules import Scoped
-from differ.core.values import Value, shown
+from differ.core.shown import shown
+from differ.core.values import Value
 from differ.core.walk import Ordering, Steps, always_ordered
 
 MAX_FINDINGS: Final = 500

@@ -12,7 +12,7 @@ from differ.core.findings import MAX_FINDINGS
 from differ.core.model import Headers, Kind, Outcome, Response, Result
 from differ.core.pair_documents import encode, result_document
 from differ.core.rules import NO_RULES, RuleSet, parse_rules
-from differ.core.values import SHOWN_BYTES
+from differ.core.shown import SHOWN_BYTES
 from tests.core.strategies import answer
 
 WHERE = Where("shop", "GET /")

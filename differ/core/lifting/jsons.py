@@ -56,9 +56,27 @@ def lift_json(data: bytes, *, floats: bool = False) -> Lifted | Unreadable:
     # An escaped quotation mark could make up for a lost one.
     if (b"\\" in data and b"\\u0022" in data) or data.count(b'"') != encoded.count(b'"'):
         return lift_json_exactly(data)
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and too_deep(value):
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and not _shallow(data) and too_deep(value):
         return TOO_DEEP
     return Lifted(value, booleans=b"true" in data or b"false" in data, encoded=encoded)
+
+
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _shallow(data: bytes) -> bool:
+    """Whether a body is seen at once not to be deep: its brackets vanish in few rounds of removing pairs.
+
+    Brackets in texts can hide some depth from it. Behind it stands the limit of the stack, which ends
+    a comparison with a reason too.
+    """
+    brackets = data.translate(None, _ALL_BUT_BRACKETS)
+    for _ in range(MAX_DEPTH // 2):  # a round removes one level or two
+        left = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not left or len(left) == len(brackets):
+            return not left
+        brackets = left
+    return False
 
 
 def lift_both(primary: bytes, shadow: bytes) -> tuple[Lifted | Unreadable, Lifted | Unreadable]:

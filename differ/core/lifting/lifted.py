@@ -70,11 +70,14 @@ def too_deep(value: Value) -> bool:
             item
             for parent in level
             for item in (parent.values() if isinstance(parent, dict) else _items(parent))
-            if isinstance(item, dict | list | Repeated)
+            if type(item) in _CONTAINERS
         ]
         if not level:
             return False
     return True
+
+
+_CONTAINERS: Final = frozenset({dict, list, Repeated})
 
 
 def _items(parent: Value) -> list[Value]:

@@ -30,7 +30,8 @@ from differ.core.paths import Part, Path
 from differ.core.rules.linear import Expression
 from differ.core.rules.pattern import Pattern
 from differ.core.rules.spans import apart
-from differ.core.values import Value, exact, shown
+from differ.core.shown import shown
+from differ.core.values import Value, exact
 
 MAX_TEXT: Final = 64 * 1024
 """Characters of a text that ``matches`` looks at; a longer one is not excused."""
