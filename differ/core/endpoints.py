@@ -18,6 +18,9 @@ import yaml
 OTHER: Final = "_other"
 """The endpoint of everything beyond the bound."""
 
+LIMIT: Final = 200
+"""Recognised endpoints of one session. People read them, and every one takes evidence of its own."""
+
 _METHODS: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}
 )
@@ -40,11 +43,11 @@ class Templates:
     Given templates win over recognition, are always kept and do not count towards the limit; among
     those that match, the one with a literal at the first place where they differ wins, and one with
     a method over one without. Recognised endpoints are kept first come, first served: one process
-    holds at most ``limit``. Several processes agree where each is started with the endpoints that
-    the session already has (``known``) and tells it of new ones (``endpoints``).
+    holds at most ``limit``. Several processes agree where each tells of those that are ``fresh`` before
+    it counts anything under them, and is told which ones there are once the bound is reached (``close``).
     """
 
-    def __init__(self, given: Iterable[str] = (), *, known: Iterable[str] = (), limit: int = 200) -> None:
+    def __init__(self, given: Iterable[str] = (), *, known: Iterable[str] = (), limit: int = LIMIT) -> None:
         self._routes: dict[int, list[_Route]] = {}
         self._given: tuple[str, ...] = tuple(given)
         problems: list[str] = []
@@ -61,14 +64,32 @@ class Templates:
             routes.sort(key=_Route.order)
         self._limit = limit
         self._known: dict[str, None] = {}
+        self._fresh: list[str] = []
         for endpoint in known:
             self._admit(endpoint)
+        self._fresh.clear()
         self._cached = lru_cache(maxsize=16_384)(self._endpoint_of)
 
     @property
     def endpoints(self) -> tuple[str, ...]:
         """The recognised endpoints kept so far, in the order in which they were seen."""
         return tuple(self._known)
+
+    @property
+    def fresh(self) -> tuple[str, ...]:
+        """The endpoints recognised since they were last settled."""
+        return tuple(self._fresh)
+
+    def settled(self) -> None:
+        """All endpoints recognised so far are agreed upon."""
+        self._fresh.clear()
+
+    def close(self, known: Iterable[str]) -> None:
+        """Keep exactly these recognised endpoints from now on; every other one is ``_other``."""
+        self._known = dict.fromkeys(known)
+        self._limit = len(self._known)
+        self._fresh.clear()
+        self._cached.cache_clear()
 
     def endpoint_of(self, method: str, path: str) -> str:
         """The endpoint, such as ``GET /orders/{id}``, or ``_other``. Total: no request makes it raise."""
@@ -89,6 +110,7 @@ class Templates:
             if len(self._known) >= self._limit:
                 return OTHER
             self._known[endpoint] = None
+            self._fresh.append(endpoint)
         return endpoint
 
 

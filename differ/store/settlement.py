@@ -100,7 +100,7 @@ class Settlement:
 
     async def now_us(self) -> int:
         """Microseconds since the Unix epoch by the clock of Redis: one clock for all workers."""
-        seconds, micros = cast("tuple[int, int]", await self._redis.time())
+        seconds, micros = await self._redis.time()
         return int(seconds) * 1_000_000 + int(micros)
 
     async def store_state(self) -> StoreState:

@@ -30,11 +30,11 @@ async def store_state(redis: Client) -> StoreState:
     """The state now."""
     nodes: dict[str, Any] = {"target_nodes": RedisCluster.PRIMARIES} if is_cluster(redis) else {}
     try:
-        answer = cast("dict[str, Any]", await redis.info("server", "stats", **nodes))
+        answer: dict[str, Any] = await redis.info("server", "stats", **nodes)
     except ResponseError:
         return StoreState()
-    servers: list[Mapping[str, Any]] = [answer] if "run_id" in answer else list(answer.values())
-    infos = [info for info in servers if isinstance(info, Mapping)]
+    # Of several nodes each has its own answer.
+    infos: list[Mapping[str, Any]] = list(answer.values()) if nodes and "run_id" not in answer else [answer]
     runs = sorted(str(info["run_id"]) for info in infos if "run_id" in info)
     return StoreState(tuple(runs), sum(int(info.get("evicted_keys", 0)) for info in infos))
 

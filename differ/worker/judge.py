@@ -9,22 +9,17 @@ from functools import partial
 from google.protobuf.message import DecodeError
 
 from differ.core import model as core
-from differ.core.endpoints import Templates
 from differ.core.examine import examine, examine_control, signatures_shown, worth_keeping
 from differ.core.model import Outcome, Role
-from differ.core.pair import Arrival, Pair
+from differ.core.pair import UNKNOWN, Arrival, Pair
 from differ.core.rules import RuleSet
 from differ.core.tally import count_unpaired
 from differ.store.deliveries import Delivery
 from differ.store.records import ROLES, KeptDiff, kept_finding, response_of
 from differ.store.settlement import SessionId
+from differ.worker.builds import Builds
+from differ.worker.endpoints import Endpoints
 from mirrordiff.v1.capture_pb2 import Capture
-
-UNNAMED_CANDIDATE = "unnamed"
-"""The candidate where neither the captures nor the configuration tell one build from another."""
-
-UNSEEN_CANDIDATE = "unseen"
-"""The candidate of what the primary answered before any shadow was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +28,7 @@ class Finding:
 
     session: SessionId
     primary_version: str
+    endpoint: str
     counts: Mapping[str, int]
     result: str
     diff: Callable[[], KeptDiff] | None = None
@@ -40,14 +36,12 @@ class Finding:
 
 
 class Judge:
-    """Judges deliveries. ``rules`` gives the rules in force for a candidate, ``candidates`` a service's."""
+    """Judges deliveries. ``rules`` gives the rules in force for a candidate."""
 
-    def __init__(
-        self, templates: Templates, rules: Callable[[str], RuleSet], candidates: Mapping[str, str]
-    ) -> None:
-        self._templates = templates
+    def __init__(self, endpoints: Endpoints, rules: Callable[[str], RuleSet], builds: Builds) -> None:
+        self._endpoints = endpoints
         self._rules = rules
-        self._candidates = candidates
+        self._builds = builds
 
     def judge(self, delivery: Delivery) -> Finding | None:
         """What a delivery adds; None where it cannot be read at all."""
@@ -69,13 +63,15 @@ class Judge:
 
     def _alone(self, capture: Capture, reason: str) -> Finding:
         role = ROLES.get(capture.role, Role.PRIMARY)
-        candidate = capture.version or UNNAMED_CANDIDATE
-        if role is not Role.SHADOW:
-            candidate = self._candidates.get(capture.service, UNSEEN_CANDIDATE)
-        endpoint = self._templates.endpoint_of(capture.method, capture.path)
+        builds = self._builds
+        session = SessionId(
+            capture.service, builds.candidate(capture) if role is Role.SHADOW else builds.latest(capture)
+        )
+        endpoint = self._endpoints.of(session, capture.method, capture.path)
         return Finding(
-            SessionId(capture.service, candidate),
-            capture.version if role is Role.PRIMARY else "",
+            session,
+            builds.primary(capture) if role is Role.PRIMARY else "",
+            endpoint,
             count_unpaired(role, endpoint, reason),
             "unpaired",
         )
@@ -83,41 +79,45 @@ class Judge:
     def _pair(
         self, delivery: Delivery, primary: Capture, shadow: Capture, control: Capture | None = None
     ) -> Finding:
+        session = SessionId(primary.service, self._builds.candidate(shadow))
         pair = Pair(
-            service=primary.service,
-            candidate=shadow.version or UNNAMED_CANDIDATE,
-            primary_version=primary.version,
-            endpoint=self._templates.endpoint_of(primary.method, primary.path),
+            service=session.service,
+            candidate=session.candidate,
+            primary_version=self._builds.primary(primary),
+            endpoint=self._endpoints.of(session, primary.method, primary.path),
             request_id=primary.request_id,
             method=primary.method,
             path=primary.path,
             primary=response_of(primary),
             shadow=response_of(shadow),
             control=None if control is None else response_of(control),
-            primary_arrival=Arrival(primary.started_us, (primary.request_id,)),
-            shadow_arrival=Arrival(shadow.started_us, (shadow.request_id,)),
-            control_arrival=Arrival()
-            if control is None
-            else Arrival(control.started_us, (control.request_id,)),
+            primary_arrival=_arrival(primary),
+            shadow_arrival=_arrival(shadow),
+            control_arrival=UNKNOWN if control is None else _arrival(control),
             ambiguous=delivery.kind == b"A",
             retried=primary.attempt > 1,
         )
         late_control = delivery.kind == b"C"
         examination = (examine_control if late_control else examine)(pair, self._rules(pair.candidate))
-        session = SessionId(pair.service, pair.candidate)
         if late_control or not worth_keeping(examination.outcome):
             result = "control" if late_control else str(examination.outcome.result)
-            return Finding(session, pair.primary_version, examination.counts, result)
+            return Finding(session, pair.primary_version, pair.endpoint, examination.counts, result)
         shown = signatures_shown(pair, examination.outcome)
         return Finding(
             session,
             pair.primary_version,
+            pair.endpoint,
             examination.counts,
             str(examination.outcome.result),
             # Made only where it is wanted: most pairs show what others have shown before.
             partial(_kept, delivery, pair, examination.outcome, shown),
             tuple(dict.fromkeys(signature for _, signature in shown)),
         )
+
+
+def _arrival(capture: Capture) -> Arrival:
+    # A capture without a time has a zero there, which is no time of an answer.
+    return Arrival(capture.started_us if capture.started_us > 0 else None, (capture.request_id,))
 
 
 def _kept(

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from differ.store.deliveries import Deliveries, Delivery
 from differ.store.settlement import Judged, Settlement
+from differ.worker.endpoints import Endpoints
 from differ.worker.judge import Finding, Judge
 from differ.worker.metrics import Metrics
 from differ.worker.register import Register
@@ -47,6 +48,7 @@ class Worker:
         settlement: Settlement,
         judge: Judge,
         register: Register,
+        endpoints: Endpoints,
         rules: Rules,
         metrics: Metrics,
         *,
@@ -57,6 +59,7 @@ class Worker:
         self._settlement = settlement
         self._judge = judge
         self._register = register
+        self._endpoints = endpoints
         self._rules = rules
         self._metrics = metrics
         self._batch = batch
@@ -118,13 +121,20 @@ class Worker:
             await self._judge_batch(deliveries)
 
     async def _judge_batch(self, deliveries: list[Delivery]) -> None:
-        judged: list[Judged] = []
-        kept: list[tuple[int, str, Finding]] = []
+        findings: list[tuple[Delivery, Finding | None]] = []
         # Pairs first: they tell which candidate the responses that stayed alone belong to.
         for number, delivery in enumerate(sorted(deliveries, key=_alone), 1):
             if number % PAUSE_AFTER == 0:
                 await asyncio.sleep(0)
-            finding = None if delivery.given_up else self._judge.judge(delivery)
+            findings.append((delivery, None if delivery.given_up else self._judge.judge(delivery)))
+        if self._endpoints.fresh:
+            left_out = await self._patiently(self._endpoints.agree)
+            for at, (delivery, finding) in enumerate(findings):
+                if finding is not None and (finding.session, finding.endpoint) in left_out:
+                    findings[at] = delivery, self._judge.judge(delivery)
+        judged: list[Judged] = []
+        kept: list[tuple[int, str, Finding]] = []
+        for delivery, finding in findings:
             if finding is None:
                 self._metrics.unreadable["given_up" if delivery.given_up else "unreadable"] += 1
                 judged.append(Judged(delivery.partition, delivery.entry_id, "", "", {}))

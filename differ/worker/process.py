@@ -9,9 +9,11 @@ import secrets
 import signal
 import socket
 
-from differ.core.endpoints import Templates, parse_templates
+from differ.core.endpoints import parse_templates
 from differ.store.deliveries import Deliveries
 from differ.store.settlement import Settlement
+from differ.worker.builds import Builds
+from differ.worker.endpoints import Endpoints
 from differ.worker.judge import Judge
 from differ.worker.loop import Worker
 from differ.worker.metrics import Metrics
@@ -31,9 +33,7 @@ async def run(settings: WorkerSettings) -> None:
     Raises TemplateError, RulesError or OSError for files that cannot be used, UnsuitableRedis and
     AddressInUse as their names say. A Redis that is away is waited for.
     """
-    templates = Templates(
-        parse_templates(settings.endpoints.read_text("utf-8")) if settings.endpoints else ()
-    )
+    given = parse_templates(settings.endpoints.read_text("utf-8")) if settings.endpoints else ()
     rules = Rules(settings.rules)
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
@@ -45,12 +45,15 @@ async def run(settings: WorkerSettings) -> None:
             await check_suitable(redis)
         settlement = Settlement(redis)
         register = Register(settlement)
+        endpoints = Endpoints(settlement, given)
+        builds = Builds(settings.version_header, register.candidates)
         consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         worker = Worker(
             Deliveries(redis, blocking, consumer),
             settlement,
-            Judge(templates, rules.for_candidate, register.candidates),
+            Judge(endpoints, rules.for_candidate, builds),
             register,
+            endpoints,
             rules,
             metrics,
             batch=settings.batch,

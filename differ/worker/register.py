@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from differ.core.rules import RuleSet
@@ -19,6 +18,7 @@ class Register:
         self._settlement = settlement
         self._written: dict[_Part, set[str]] = {}
         self._seen: dict[_Part, set[str]] = {}
+        self._paired: set[_Part] = set()
         self._rules: dict[str, int] = {}
         self._candidates: dict[str, str] = {}
 
@@ -29,37 +29,56 @@ class Register:
 
     def saw(self, session: SessionId, primary_version: str, rules: RuleSet, *, current: bool) -> None:
         """A session was seen. ``current``: on a shadow's word, so this is the service's candidate now."""
+        part = session, rules.digest
         if current:
             self._candidates[session.service] = session.candidate
+            self._paired.add(part)
         self._rules[rules.digest] = len(rules.rules)
-        versions = self._seen.setdefault((session, rules.digest), set())
+        versions = self._seen.setdefault(part, set())
         if primary_version:
             versions.add(primary_version)
 
     async def write_new(self) -> None:
         """Write what has been seen for the first time."""
-        for part, versions in self._seen.items():
-            if part not in self._written or versions - self._written[part]:
-                await self._write(part, versions)
+        new = [
+            part
+            for part, versions in self._seen.items()
+            if part not in self._written or versions - self._written[part]
+        ]
+        if new:
+            await self._write(new)
 
     async def refresh(self) -> None:
-        """Write what was seen since the last time, and learn what others saw."""
-        seen, self._seen = self._seen, {}
-        for part, versions in seen.items():
-            await self._write(part, versions)
+        """Write what was seen since the last time, and learn what others saw. Safe to repeat."""
+        seen = {part: part in self._paired for part in self._seen}
+        if seen:
+            await self._write(list(seen))
+        for part, paired in seen.items():
+            # What was seen while this was being written is for the next time.
+            if self._seen[part] <= self._written[part] and paired == (part in self._paired):
+                del self._seen[part]
+                self._paired.discard(part)
         await self._learn()
 
     async def _learn(self) -> None:
         for service, candidate in (await self._settlement.latest_candidates()).items():
             self._candidates.setdefault(service, candidate)
 
-    async def _write(self, part: _Part, versions: set[str]) -> None:
-        session, digest = part
-        await self._settlement.register(
-            session,
-            now_us=time.time_ns() // 1000,
-            primary_versions=sorted(versions),
-            epoch=digest,
-            rules=self._rules[digest],
-        )
-        self._written.setdefault(part, set()).update(versions)
+    async def _write(self, parts: list[_Part]) -> None:
+        """Write parts of sessions, as of now by the clock of Redis: it is one for all workers."""
+        now_us, state = await self._settlement.now_us(), await self._settlement.store_state()
+        for part in parts:
+            session, digest = part
+            versions = set(self._seen[part])
+            new = part not in self._written
+            await self._settlement.register(
+                session,
+                now_us=now_us,
+                primary_versions=sorted(versions),
+                epoch=digest,
+                rules=self._rules[digest],
+                paired=part in self._paired,
+                state=state,
+                lost=await self._settlement.lost(session.service) if new else 0,
+            )
+            self._written.setdefault(part, set()).update(versions)

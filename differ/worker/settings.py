@@ -20,6 +20,11 @@ class WorkerSettings(Settings):
     )
     rules: Path | None = Field(None, description="rule file; loaded anew whenever it changes")
     endpoints: Path | None = Field(None, description="route templates, a list or an OpenAPI document")
+    version_header: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{0,100}$",
+        description="response header that names the build, where captures do not tell one from another",
+    )
     batch: int = Field(32, ge=1, le=1000, description="pairs read at once from each of 16 partitions")
     reclaim_after: float = Field(
         30, ge=0.2, le=3600, description="seconds after which a pair that a worker holds is given to another"
