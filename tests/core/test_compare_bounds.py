@@ -171,3 +171,27 @@ def test_thousands_of_headers() -> None:
     outcome = judged(Response(200, left), Response(200, right))
     assert outcome.omitted
     assert len(outcome.findings) == MAX_FINDINGS
+
+
+def test_thousands_of_differences_among_booleans() -> None:
+    left = [{"on": True, "n": n} for n in range(3_000)]
+    right = [{"on": n % 7 == 0, "n": n} for n in range(3_000)]
+    outcome = judged(answer(json.dumps(left)), answer(json.dumps(right)))
+    assert outcome.omitted
+    assert len(outcome.findings) == MAX_FINDINGS
+    assert str(outcome.findings[0].difference.path) == "$[1].on"
+
+
+def test_a_true_that_became_1_is_found_among_all_that_is_equal() -> None:
+    left = {"a": [{"n": n, "on": True} for n in range(100)], "b": 1}
+    right = json.loads(json.dumps(left)) | {"b": 2}
+    right["a"][50]["on"] = 1
+    outcome = judged(answer(json.dumps(left)), answer(json.dumps(right)))
+    assert [str(finding.difference.path) for finding in outcome.findings] == ["$.a[50].on", "$.b"]
+
+
+def test_an_element_with_a_hundred_thousand_children() -> None:
+    left = b"<a>" + b"<b/><c/>" * 50_000 + b"</a>"
+    right = b"<a>" + b"<c/><b/>" * 50_000 + b"</a>"
+    (finding,) = judged(Response(200, XML, left), Response(200, XML, right)).findings
+    assert finding.difference.kind is Kind.ORDER

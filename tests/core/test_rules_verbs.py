@@ -72,6 +72,25 @@ def test_no_expression_takes_more_than_linear_time(expression: str) -> None:
     assert not Expression(expression).matches("a" * 20_000 + "!")
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[z-a]", "[", "[^]", "a{2,1}", "a{x}", "a**", "a+*", "*", "a)", "(a", "(?P<n>a)", "a^b", "a$b", "\\b",
+        "\\1", "\\", "(" * 5_000, "(a{99}){99}", "{2}",
+    ],
+)  # fmt: skip
+def test_what_is_not_supported_is_refused(expression: str) -> None:
+    with pytest.raises(ExpressionError):
+        Expression(expression)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    expression = Expression("(.|\n)*x")
+    text = "".join(map(chr, range(0x100, 0x3000)))
+    assert expression.matches(text + "x")
+    assert not expression.matches(text)
+
+
 def test_case_is_ignored_where_asked() -> None:
     assert Expression("(?i)paid").matches("PaID")
     assert not Expression("paid").matches("PaID")

@@ -105,9 +105,9 @@ def _element(
             lifted = _element(child, depth + 1, budget, html=html, verbatim=verbatim)
             if isinstance(lifted, Unreadable):
                 return lifted
-            siblings = members.setdefault(name, [])
-            if isinstance(siblings, list):
-                siblings.append(lifted)
+            while not isinstance(siblings := members.setdefault(name, []), list):
+                name = f"<{name}>"  # HTML's parser lets through names that look like our attributes
+            siblings.append(lifted)
             sequence.append(name)
         else:
             # An entity that was not replaced stands for itself.

@@ -96,10 +96,6 @@ class Rule:
         """Whether the rule no longer applies on a day."""
         return self.until is not None and today > self.until
 
-    def excuses(self, path: Path, kind: Kind, primary: Value, shadow: Value) -> bool:
-        """Whether the rule excuses a difference in an answer of its scope."""
-        return applies(self.verb, self.pattern, path) and excuses(self.verb, kind, primary, shadow)
-
     def conflicts(self, other: Rule) -> bool:
         """Whether both may be about one difference, so that their order would decide which excuses it.
 
