@@ -51,7 +51,7 @@ class Snapshots:
         fresh_s: float = FRESH_S,
     ) -> None:
         self._evidence = evidence
-        self._decisions = decisions
+        self.decisions = decisions
         self.gates = gates
         self._notes = notes
         self._clock = clock
@@ -87,7 +87,7 @@ class Snapshots:
             self._evidence.losses(session.service),
             self._evidence.lag(),
             self._evidence.sessions(session.service_id),
-            self._decisions.profile(session.service_id),
+            self.decisions.profile(session.service_id),
             self._evidence.store_state(),
         )
         now_us = self.now_us()
@@ -117,10 +117,10 @@ class Snapshots:
 
     async def _standing(self, session: Session, gate: str, verdict: Verdict) -> Verdict:
         """The verdict with the decision that stands, which is kept if this is it."""
-        before = await self._decisions.latched(session, gate, verdict.facts.epoch)
+        before = await self.decisions.latched(session, gate, verdict.facts.epoch)
         decided = latch(before, verdict)
         if decided is not None and decided != before:
-            decided = await self._decisions.keep(session, gate, decided)
+            decided = await self.decisions.keep(session, gate, decided)
         return standing(verdict, decided)
 
     def facts(self, service: str, candidate: str, gate: str) -> SessionFacts:

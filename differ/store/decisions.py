@@ -81,6 +81,10 @@ class Decisions:
         pipeline.expire(name, _PROFILE_TTL)
         await pipeline.execute()
 
+    async def forget_profile(self, service_id: str) -> bool:
+        """Drop the noise profile of a service; whether there was one."""
+        return bool(await self._redis.delete(key("profile", service_id)))
+
 
 def _field(gate: str, epoch: str) -> str:
     return f"{gate}\n{epoch}"

@@ -1,0 +1,57 @@
+"""``mirrordiff calibrate``: keep how v1 differs from itself, so that a gate does not blame v2 for it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from differ.cli import Exit, Unreachable
+from differ.cli.client import DEFAULT_API, ENVIRONMENT, AddressType, Api, segment
+from mirrordiff.redis_keys import resource_id
+
+
+@click.command()
+@click.argument("service")
+@click.option("--api", type=AddressType(), envvar=ENVIRONMENT, default=DEFAULT_API, show_default=True,
+              help="Where the API is.")  # fmt: skip
+@click.option("--session", metavar="ID", default="calibration", show_default=True,
+              help="The session of v1 against v1.")  # fmt: skip
+@click.option("--forget", is_flag=True, help="Drop the profile there is.")
+def calibrate(service: str, api: str, session: str, forget: bool) -> int:  # noqa: FBT001  # click's way
+    """Keep the noise of SERVICE's v1, measured by a session of v1 against v1.
+
+    Run `mirrordiff up --primary URL --calibrate` and send requests first. Gates take the profile into
+    account where no control answers, until it is older than the policy allows (7 days by default).
+
+    Exit code: 0 done, 3 no such session or not one of v1 against v1, 4 the API cannot be reached.
+    """
+    path = f"/v1/services/{resource_id(service)}/profile"
+    client = Api(api)
+    if forget:
+        _done(client, *client.request("DELETE", path))
+        click.echo(f"{service}: no noise profile any more")
+        return Exit.PASS
+    answer = client.request("POST", path, {"session": segment(session, "session")})
+    profile = _done(client, *answer)
+    click.echo(
+        f"{service}: noise of v1 kept, from {int(profile['pairs']):,} pairs up to {profile['takeTime']}"
+    )
+    return Exit.PASS
+
+
+def _done(client: Api, status: int, body: bytes) -> dict[str, Any]:
+    if status == 204:
+        return {}
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Unreachable(f"{client.url} answers, but not as mirrordiff's API does (HTTP {status})")
+    if status in {400, 404}:
+        raise click.UsageError(f"{document.get('title', status)}: {document.get('detail', '')}")
+    if status >= 300:
+        raise Unreachable(f"{client.url}: {document.get('title', status)}: {document.get('detail', '')}")
+    return document
