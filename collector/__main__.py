@@ -10,6 +10,8 @@ import sys
 
 import grpc
 
+from collector.clusters import Clusters
+from collector.extproc import ExternalProcessorHandler
 from collector.intake import Intake
 from collector.metrics import Metrics
 from collector.posts import Posts
@@ -27,7 +29,7 @@ EXIT_UNREACHABLE = 4
 log = logs.logger("collector")
 
 
-async def run(settings: CollectorSettings, redaction: Redaction) -> None:
+async def run(settings: CollectorSettings, redaction: Redaction, clusters: Clusters) -> None:
     """Serve until told to stop. Redis may come and go; the address must be free."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,7 +49,8 @@ async def run(settings: CollectorSettings, redaction: Redaction) -> None:
             options=[("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.so_reuseport", 0)]
         )
         intake = Intake(sink, redaction, settings.body_cap, metrics)
-        server.add_generic_rpc_handlers((AccessLogHandler(intake),))
+        exchanges = ExternalProcessorHandler(intake, clusters, settings.exchange_time)
+        server.add_generic_rpc_handlers((AccessLogHandler(intake), exchanges))
         try:
             server.add_insecure_port(str(settings.collector_grpc))
         except RuntimeError:
@@ -77,12 +80,13 @@ def main() -> int:
     try:
         settings = load(CollectorSettings, os.environ)
         redaction = Redaction(name.strip() for name in settings.redact_headers.split(",") if name.strip())
+        clusters = Clusters(settings.clusters)
     except (SettingsError, ValueError) as error:
         sys.stderr.write(f"mirrordiff collector: {error}\n")
         return EXIT_USAGE
     logs.configure(settings.log_level)
     try:
-        asyncio.run(run(settings, redaction))
+        asyncio.run(run(settings, redaction, clusters))
     except (UnsuitableRedis, http.AddressInUse) as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400
         return EXIT_USAGE if isinstance(error, UnsuitableRedis) else EXIT_UNREACHABLE

@@ -21,6 +21,7 @@ class Intake:
     def __init__(self, sink: Sink, redaction: Redaction, body_cap: int, metrics: Metrics) -> None:
         self.metrics = metrics
         self.body_cap = body_cap
+        self.most_assembling = sink.most_bytes
         self._sink = sink
         self._redaction = redaction
         # Unique to this process, so that no two collectors ever give out one capture id.

@@ -31,6 +31,7 @@ class Metrics(Collector):
         self.queued_bytes = 0
         self.queued_captures = 0
         self.open_streams = 0
+        self.assembling_bytes = 0
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -68,3 +69,6 @@ class Metrics(Collector):
         yield GaugeMetricFamily("mirrordiff_queue_bytes", "Bytes waiting to be written.", self.queued_bytes)
         yield GaugeMetricFamily("mirrordiff_queue_captures", "Captures waiting.", self.queued_captures)
         yield GaugeMetricFamily("mirrordiff_open_streams", "Streams open to proxies.", self.open_streams)
+        yield GaugeMetricFamily(
+            "mirrordiff_assembling_bytes", "Bytes of exchanges that are not finished.", self.assembling_bytes
+        )

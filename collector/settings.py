@@ -30,6 +30,10 @@ class CollectorSettings(Settings):
     queue_bytes: int = Field(
         64 * 1024**2, ge=1024**2, description="bytes of captures that may wait for Redis"
     )
+    exchange_time: float = Field(
+        60, gt=0, le=600, description="seconds that one exchange over ext_proc is followed at most"
+    )
+    clusters: str = Field("", description="which cluster is which side: REGEX => role/service/version; …")
     half_ttl: float = Field(45, gt=0, le=300, description="seconds a response waits for its twin")
     stream_limit: int = Field(50_000, ge=1, description="pairs each of 16 partitions may hold unjudged")
     redact_headers: str = Field("", description="further headers whose values never leave, by comma")

@@ -49,7 +49,7 @@ class Sink:
     def __init__(self, redis: Client, settings: CollectorSettings, metrics: Metrics) -> None:
         self._redis = redis
         self._metrics = metrics
-        self._most_bytes = settings.queue_bytes
+        self.most_bytes = settings.queue_bytes
         self._head = (round(settings.half_ttl * 1000), REMEMBER_MS, settings.stream_limit)
         self._pairing = Script(files("collector").joinpath("pairing.lua").read_text())
         self._halves = [partition_key("half", number).encode() + b":" for number in range(PARTITIONS)]
@@ -66,7 +66,7 @@ class Sink:
     def offer(self, pair: bytes, capture: Capture) -> bool:
         """Take one capture; False, and counted as dropped, where the queue is full."""
         record = capture.SerializeToString()
-        if self._metrics.queued_bytes + len(record) > self._most_bytes:
+        if self._metrics.queued_bytes + len(record) > self.most_bytes:
             self._metrics.dropped[capture.service, "queue_full"] += 1
             return False
         self._metrics.queued_bytes += len(record)
@@ -77,7 +77,7 @@ class Sink:
     @property
     def full(self) -> bool:
         """Whether even a small capture would be dropped now."""
-        return self._metrics.queued_bytes + SMALL > self._most_bytes
+        return self._metrics.queued_bytes + SMALL > self.most_bytes
 
     def close(self) -> None:
         """Let ``run`` return once the queue is written, or at the first failure from now on."""

@@ -44,11 +44,15 @@ COMMANDS = {
     "get": "differ.cli.get",
     "describe": "differ.cli.get",
     "watch": "differ.cli.watch",
+    "doctor": "differ.cli.doctor",
     "compare": "differ.cli.compare",
     "rules": "differ.cli.rules",
+    "policy": "differ.cli.policy",
+    "calibrate": "differ.cli.calibrate",
+    "envoy-config": "differ.cli.envoy_config",
     "completion": "differ.cli.completion",
 }
-"""Each command and its module, in which the click command has the command's own name."""
+"""Each command and its module, in which the click command has the command's own name, as Python writes it."""
 
 
 class Unreachable(click.ClickException):
@@ -65,7 +69,7 @@ class _LazyGroup(click.Group):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command = getattr(importlib.import_module(module), cmd_name)
+        command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}.{cmd_name} is not a command")
         return command
