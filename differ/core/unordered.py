@@ -18,6 +18,9 @@ own likeness pairs what is left."""
 MAX_LIKENESSES: Final = 10_000
 """Likenesses measured for one array, about 50 ms. Where more would be needed, position pairs."""
 
+MAX_CHARACTERS: Final = 20_000_000
+"""Characters (of canonical texts) looked at to measure them, about half a second."""
+
 MAX_ELEMENT: Final = 2_000
 """Characters of an element (in its canonical text) that DeepDiff is asked about; its time grows faster
 than its input."""
@@ -119,7 +122,9 @@ def _by_distance(
             rest_a, rest_b = _without(left_a, left_b, known)
             # At least one is known, so this comes to an end.
             return known + _by_distance(a, b, rest_a, rest_b, texts_a, texts_b)
-    if combinations > MAX_LIKENESSES or combinations == 1:
+    characters = len(left_b) * sum(len(texts_a[i]) for i in left_a)
+    characters += len(left_a) * sum(len(texts_b[j]) for j in left_b)
+    if combinations > MAX_LIKENESSES or combinations == 1 or characters > MAX_CHARACTERS:
         return list(zip(left_a, left_b, strict=False))
     measured = combinations <= MAX_DISTANCES and all(
         len(text) <= MAX_ELEMENT for text in (*(texts_a[i] for i in left_a), *(texts_b[j] for j in left_b))

@@ -50,6 +50,10 @@ class Equality(Enum):
 
 _encode: Final = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
+MAX_ALIGNED_DEPTH: Final = 32
+"""Levels down to which arrays are aligned; deeper ones are compared by position. Aligning looks at all
+that is in an array, and an array within an array is looked at again at each level."""
+
 _SCALARS: Final = frozenset({str, int, float, Decimal})
 
 _ABSENT: Final = object()
@@ -150,13 +154,15 @@ class Walk:
         n, m = len(a) - start - end, len(b) - start - end
         if n == m == 1:
             self.compare(a[start], b[start], (*steps, start))
-        elif n == 0 or m == 0:
-            for position in range(start, start + n):
-                self._emit((*steps, position), Kind.MISSING, a[position], None)
-            for position in range(start, start + m):
-                self._emit((*steps, position), Kind.EXTRA, None, b[position])
+        elif n == 0 or m == 0 or len(steps) > MAX_ALIGNED_DEPTH:
+            self._by_position(a, b, steps, start, n, m)
         else:
             self._aligned(a, b, steps, start, end)
+
+    def _by_position(self, a: list[Value], b: list[Value], steps: Steps, start: int, n: int, m: int) -> None:
+        for position in range(start, start + max(n, m)):
+            i, j = position if position < start + n else None, position if position < start + m else None
+            self._pair(a, b, steps, i, j)
 
     def _aligned(self, a: list[Value], b: list[Value], steps: Steps, start: int, end: int) -> None:
         alignment = align(a[start : len(a) - end], b[start : len(b) - end])

@@ -195,3 +195,9 @@ def test_an_element_with_a_hundred_thousand_children() -> None:
     right = b"<a>" + b"<c/><b/>" * 50_000 + b"</a>"
     (finding,) = judged(Response(200, XML, left), Response(200, XML, right)).findings
     assert finding.difference.kind is Kind.ORDER
+
+
+def test_deep_arrays_are_compared_by_position() -> None:
+    left, right = "[" * 40 + "1,2,3" + "]" * 40, "[" * 40 + "0,1,2,3" + "]" * 40
+    kinds = [str(finding.difference.kind) for finding in judged(answer(left), answer(right)).findings]
+    assert kinds == ["value", "value", "value", "extra"]
