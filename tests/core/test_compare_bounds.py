@@ -198,6 +198,6 @@ def test_an_element_with_a_hundred_thousand_children() -> None:
 
 
 def test_deep_arrays_are_compared_by_position() -> None:
-    left, right = "[" * 40 + "1,2,3" + "]" * 40, "[" * 40 + "0,1,2,3" + "]" * 40
+    left, right = "[" * 40 + "1,2,3" + "]" * 40, "[" * 40 + "0,1,2,4" + "]" * 40
     kinds = [str(finding.difference.kind) for finding in judged(answer(left), answer(right)).findings]
     assert kinds == ["value", "value", "value", "extra"]
