@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from differ.api import events, hooks, metrics, pages, problems, routes
+from differ.api import events, hooks, http_door, login, metrics, pages, problems, profiles, routes
+from differ.api.entrance import Entrance
 from differ.api.errors import ApiError, Reason
 from differ.api.service import ReportService
 from mirrordiff.process.logs import logger
@@ -17,12 +18,13 @@ log = logger("differ.api.http")
 
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    # None to other sites. Our own learn it, since browsers otherwise hide from us that a form is ours.
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 
 
-def create_app(service: ReportService, ready: Callable[[], Awaitable[str]]) -> ASGIApp:
+def create_app(service: ReportService, ready: Callable[[], Awaitable[str]], entrance: Entrance) -> ASGIApp:
     """The application. ``ready`` returns what is missing for serving, empty where nothing is."""
     app = FastAPI(
         title="mirrordiff",
@@ -30,12 +32,30 @@ def create_app(service: ReportService, ready: Callable[[], Awaitable[str]]) -> A
         version="1",
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(http_door.demand)],
     )
     problems.install(app)
+    http_door.install(app)
     app.include_router(routes.router(service))
     app.include_router(events.router(service))
     app.include_router(hooks.router(service))
     app.include_router(pages.router(service))
+    app.include_router(profiles.router(service))
+    app.include_router(login.router(entrance.authentication, secure=entrance.secure))
+
+    _health(app, service, ready)
+    return _Shield(http_door.HttpDoor(app, entrance.authentication, entrance.hosts))
+
+
+def health_app(service: ReportService, ready: Callable[[], Awaitable[str]]) -> ASGIApp:
+    """``/livez``, ``/readyz`` and ``/metrics`` alone, for an address without TLS."""
+    app = FastAPI(title="mirrordiff", docs_url=None, redoc_url=None, openapi_url=None)
+    problems.install(app)
+    _health(app, service, ready)
+    return _Shield(app)
+
+
+def _health(app: FastAPI, service: ReportService, ready: Callable[[], Awaitable[str]]) -> None:
 
     @app.get("/livez", include_in_schema=False)
     async def livez() -> Response:
@@ -49,8 +69,6 @@ def create_app(service: ReportService, ready: Callable[[], Awaitable[str]]) -> A
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:
         return Response(await metrics.exposition(service), media_type=CONTENT_TYPE_LATEST)
-
-    return _Shield(app)
 
 
 class _Shield:

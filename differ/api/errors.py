@@ -6,6 +6,8 @@
     ├── InvalidArgument      a parameter that cannot be used; says which, and what would be right
     ├── NotFound             no such service, session, endpoint, signature, diff or gate
     ├── OutOfRange           a place to resume from that is gone
+    ├── Unauthenticated      no token, or an unknown one       (in `differ.api.access`)
+    ├── PermissionDenied     a token without the scope needed  (in `differ.api.access`)
     └── StoreUnavailable     Redis does not answer
 
 Each error has a reason, a stable word that programs may compare. `STATUS` is the one table from
@@ -39,9 +41,14 @@ class Reason(StrEnum):
     SIGNATURE_NOT_FOUND = "SIGNATURE_NOT_FOUND"
     DIFF_NOT_FOUND = "DIFF_NOT_FOUND"
     GATE_NOT_FOUND = "GATE_NOT_FOUND"
+    PROFILE_NOT_FOUND = "PROFILE_NOT_FOUND"
     OPERATION_NOT_FOUND = "OPERATION_NOT_FOUND"
     ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    CROSS_SITE = "CROSS_SITE"
+    REVIEW_UNAVAILABLE = "REVIEW_UNAVAILABLE"
     RESUME_TOKEN_EXPIRED = "RESUME_TOKEN_EXPIRED"  # noqa: S105  # a reason, no secret
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     INTERNAL = "INTERNAL"
@@ -77,9 +84,16 @@ STATUS: Final[dict[Reason, Status]] = {
     Reason.SIGNATURE_NOT_FOUND: _missing("signature"),
     Reason.DIFF_NOT_FOUND: _missing("diff"),
     Reason.GATE_NOT_FOUND: _missing("gate"),
+    Reason.PROFILE_NOT_FOUND: _missing("noise profile"),
     Reason.OPERATION_NOT_FOUND: _missing("operation"),
     Reason.ROUTE_NOT_FOUND: _missing("route"),
     Reason.METHOD_NOT_ALLOWED: Status(grpc.StatusCode.UNIMPLEMENTED, 405, "This method is not served here"),
+    Reason.UNAUTHENTICATED: Status(grpc.StatusCode.UNAUTHENTICATED, 401, "Who is asking?"),
+    Reason.PERMISSION_DENIED: Status(grpc.StatusCode.PERMISSION_DENIED, 403, "Not allowed with this token"),
+    Reason.CROSS_SITE: Status(grpc.StatusCode.PERMISSION_DENIED, 403, "Not from there"),
+    Reason.REVIEW_UNAVAILABLE: Status(
+        grpc.StatusCode.UNAVAILABLE, 503, "The cluster does not say whose token this is"
+    ),
     Reason.RESUME_TOKEN_EXPIRED: Status(grpc.StatusCode.OUT_OF_RANGE, 410, "What to resume from is gone"),
     Reason.STORE_UNAVAILABLE: Status(grpc.StatusCode.UNAVAILABLE, 503, "The store does not answer"),
     Reason.INTERNAL: Status(grpc.StatusCode.INTERNAL, 500, "Something is wrong with this server"),

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from differ.api.access import Scope, current
 from differ.api.errors import ApiError, StoreUnavailable
 from differ.api.paging import LARGEST_SIZE, PageRequest
 from differ.api.query import Query as ListQuery
@@ -88,7 +89,7 @@ def router(service: ReportService) -> APIRouter:
 async def report_view(service: ReportService, snapshot: Snapshot, wanted: Wanted) -> ReportView:
     """The view of a session as it is wanted."""
     session = snapshot.session
-    kept = await service.diff_ids(session)
+    kept = await _kept(service, session)
     signature = building.chosen_signature(snapshot.verdict, kept, wanted)
     shown = await _example(
         service, session, kept.get(signature, []), Wanted(wanted.show, signature, wanted.example)
@@ -112,7 +113,7 @@ SAVED_EXAMPLES = 30
 
 async def saved_view(service: ReportService, snapshot: Snapshot) -> ReportView:
     """The view of a session that stands alone: every endpoint, and an example of each signature."""
-    kept = await service.diff_ids(snapshot.session)
+    kept = await _kept(service, snapshot.session)
     shown: dict[str, ExampleView] = {}
     for signature in snapshot.report.signatures:
         ids = kept.get(signature.id, [])
@@ -122,6 +123,11 @@ async def saved_view(service: ReportService, snapshot: Snapshot) -> ReportView:
                 shown[signature.id] = example
     samples = await _samples(service, snapshot, kept)
     return building.build(snapshot.verdict, kept, Wanted(show="all"), None, saved=shown, samples=samples)
+
+
+async def _kept(service: ReportService, session: Session) -> dict[str, list[str]]:
+    """The examples of each signature; for a caller who may not see bodies there are none."""
+    return await service.diff_ids(session) if current().may(Scope.BODY_READ) else {}
 
 
 SAMPLES = 12

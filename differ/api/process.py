@@ -6,25 +6,27 @@ import asyncio
 import contextlib
 import signal
 import time
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from differ.api.app import create_app
+from differ.api.app import create_app, health_app
+from differ.api.entrance import Entrance, entrance
+from differ.api.gates import read_gates
 from differ.api.grpc_api import GrpcApi
+from differ.api.grpc_door import GrpcDoor
 from differ.api.guard import Guard
 from differ.api.notes import RuleNotes
-from differ.api.service import DEFAULT_GATE, ReportService
+from differ.api.service import ReportService
 from differ.api.settings import ApiSettings
 from differ.api.snapshots import Snapshots
-from differ.core.policy import Policy, parse_policy
 from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence
 from mirrordiff.process import http
 from mirrordiff.process.logs import logger
 from mirrordiff.process.redis import UNAVAILABLE, check_suitable, connect, redact_url
+from mirrordiff.process.tls import bind
 from mirrordiff.v1 import report_service_pb2
 from mirrordiff.v1.report_service_pb2_grpc import add_ReportServiceServicer_to_server
 
@@ -39,10 +41,12 @@ SERVICE_NAME = report_service_pb2.DESCRIPTOR.services_by_name["ReportService"].f
 async def run(settings: ApiSettings) -> None:
     """Serve until told to stop.
 
-    Raises PolicyError, RulesError or OSError for files that cannot be used, UnsuitableRedis and
+    Raises SettingsError for a file of tokens or of TLS that cannot be used, and for addresses that would
+    let strangers in; PolicyError, RulesError or OSError for files that cannot be used, UnsuitableRedis and
     AddressInUse as their names say. A Redis that is away makes answers say so, and comes back by itself.
     """
-    gates = {DEFAULT_GATE: read_policy(settings.policy)}
+    entered = entrance(settings)
+    gates = read_gates(settings.policy)
     notes = RuleNotes(settings.rules)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -63,16 +67,21 @@ async def run(settings: ApiSettings) -> None:
             # release wait, and an API that cannot be reached would make it fail.
             return "stopping" if stop.is_set() else ""
 
-        server, checks = grpc_server(service, settings)
+        server, checks = grpc_server(service, settings, entered)
         await announce(checks)
         await server.start()
         stack.push_async_callback(server.stop, 1)
-        await stack.enter_async_context(http.serve(create_app(service, ready), settings.api_http))
+        app = create_app(service, ready, entered)
+        await stack.enter_async_context(http.serve(app, settings.api_http, secured=entered.tls))
+        if settings.api_health is not None:
+            await stack.enter_async_context(http.serve(health_app(service, ready), settings.api_health))
         log.info(
             "api_ready",
             http=str(settings.api_http),
             grpc=str(settings.api_grpc),
             redis=redact_url(settings.redis_url),
+            open=entered.authentication.open,
+            tls=entered.tls is not None,
         )
         await stop.wait()
         await checks.enter_graceful_shutdown()
@@ -81,11 +90,11 @@ async def run(settings: ApiSettings) -> None:
 
 
 def grpc_server(
-    service: ReportService, settings: ApiSettings
+    service: ReportService, settings: ApiSettings, entered: Entrance
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """The gRPC server, not yet started, and its health. Raises AddressInUse."""
     server = grpc.aio.server(
-        interceptors=[Guard()],
+        interceptors=[Guard(), GrpcDoor(entered.authentication)],
         options=[("grpc.max_receive_message_length", LARGEST_REQUEST), ("grpc.so_reuseport", 0)],
     )
     add_ReportServiceServicer_to_server(GrpcApi(service), server)
@@ -94,7 +103,7 @@ def grpc_server(
     names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     try:
-        server.add_insecure_port(str(settings.api_grpc))
+        bind(server, settings.api_grpc, entered.tls)
     except RuntimeError:
         raise http.AddressInUse(settings.api_grpc) from None
     return server, checks
@@ -104,8 +113,3 @@ async def announce(checks: health.aio.HealthServicer) -> None:
     """Say that everything serves, under each name that is asked for."""
     for name in ("liveness", "readiness", SERVICE_NAME):
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-
-
-def read_policy(file: Path | None) -> Policy:
-    """The policy of a file, without one the default. Raises PolicyError and OSError."""
-    return Policy() if file is None else parse_policy(file.read_text("utf-8"))

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from differ.api import audit
 from differ.api.errors import NotFound, Reason, StoreUnavailable
 from differ.api.paging import Page, PageRequest
 from differ.api.query import Column, Columns, Query
@@ -36,6 +37,10 @@ Item = TypeVar("Item")
 
 LATEST: Final = "latest"
 DEFAULT_GATE: Final = "default"
+
+
+_AT_ONCE: Final = 250
+"""Diffs read in one go where all have to be looked at: others who ask get their turn in between."""
 
 
 class View(StrEnum):
@@ -206,24 +211,34 @@ class ReportService:
                 # Nothing has to be read of those that are on other pages.
                 cut = page.cut(ids, "diffs", service, row.id, "", "", view)
                 kept = await self._evidence.diffs(row, list(cut.items))
-                diffs = tuple(diff_of(each, row, full=view is View.FULL) for each in kept)
-                return Page(diffs, cut.next_token, cut.total)
-            kept = await self._evidence.diffs(row, ids)
-        found = query.apply([diff_of(each, row, full=False) for each in kept], DIFFS)
-        chosen = page.cut(found, "diffs", service, row.id, query.filter, query.order_by, view)
-        if view is View.BASIC:
-            return chosen
-        whole = {each.id: each for each in kept}
-        full = tuple(diff_of(whole[each.name.rpartition("/")[2]], row, full=True) for each in chosen.items)
-        return Page(full, chosen.next_token, chosen.total)
+                return Page(audit.diffs(row, kept, full=view is View.FULL), cut.next_token, cut.total)
+            signature = query.wanted("signature", DIFFS)
+            if signature in by_signature:
+                ids = by_signature[signature]
+            found: list[Diff] = []
+            for start in range(0, len(ids), _AT_ONCE):
+                kept = await self._evidence.diffs(row, ids[start : start + _AT_ONCE])
+                found += query.apply([diff_of(each, row, full=False) for each in kept], DIFFS)
+            # Once more over all of them, for the order.
+            found = query.apply(found, DIFFS)
+            chosen = page.cut(found, "diffs", service, row.id, query.filter, query.order_by, view)
+            if view is View.BASIC:
+                return Page(audit.allowed(row, chosen.items), chosen.next_token, chosen.total)
+            kept = await self._evidence.diffs(row, [each.name.rpartition("/")[2] for each in chosen.items])
+        return Page(audit.diffs(row, kept, full=True), chosen.next_token, chosen.total)
 
     async def diff(self, service: str, session: str, diff: str, view: View = View.FULL) -> Diff:
         """One kept diff, by default with its answers."""
         row = await self.session_row(service, session)
-        return diff_of(await self.kept_diff(row, diff), row, full=view is View.FULL)
+        return audit.diffs(row, [await self._kept_diff(row, diff)], full=view is View.FULL)[0]
 
     async def kept_diff(self, session: store.Session, diff: str) -> KeptDiff:
-        """One diff as it is kept."""
+        """One diff as it is kept, to be shown. Raises PermissionDenied as `audit.shown`."""
+        found = await self._kept_diff(session, diff)
+        audit.shown(session, [diff], "PAGE")
+        return found
+
+    async def _kept_diff(self, session: store.Session, diff: str) -> KeptDiff:
         if diff and diff[-1] in "0123456789abcdef":
             async with _store():
                 rows = await self._evidence.diffs(session, [diff])
@@ -232,9 +247,14 @@ class ReportService:
         raise NotFound(Reason.DIFF_NOT_FOUND, f"{session_name(session.service_id, session.id)}/diffs/{diff}")
 
     async def kept_diffs(self, session: store.Session, ids: list[str]) -> list[KeptDiff]:
-        """The diffs of these ids as they are kept; those that have expired are left out."""
+        """The diffs of these ids as they are kept, to be shown; those that have expired are left out.
+
+        Raises PermissionDenied as `audit.shown`.
+        """
         async with _store():
-            return await self._evidence.diffs(session, ids)
+            found = await self._evidence.diffs(session, ids)
+        audit.shown(session, [each.id for each in found], "PAGE")
+        return found
 
     async def diff_ids(self, session: store.Session) -> dict[str, list[str]]:
         """The kept diffs of each signature, newest first."""

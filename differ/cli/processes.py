@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from differ.cli import Unreachable
+from differ.core import rules
 from differ.core.endpoints import TemplateError
 from differ.core.policy import PolicyError
-from differ.core import rules
 from mirrordiff.process import logs
 from mirrordiff.process.http import AddressInUse
 from mirrordiff.process.redis import UnsuitableRedis
@@ -33,7 +33,7 @@ def _run(model: type[Model], process: Callable[[Model], Coroutine[Any, Any, None
         asyncio.run(process(settings))
     except AddressInUse as error:
         raise Unreachable(str(error)) from None
-    except (rules.RulesError, TemplateError, PolicyError, UnsuitableRedis) as error:
+    except (SettingsError, rules.RulesError, TemplateError, PolicyError, UnsuitableRedis) as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
         if error.filename is None:

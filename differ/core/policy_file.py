@@ -44,8 +44,11 @@ class Faults:
             raise PolicyError([f"line {line}: {text}" for line, text in sorted(self._found)])
 
 
-def open_document(text: str, faults: Faults) -> Entry | None:
-    """The root of a YAML document; None where it is empty or cannot be read (then faults say why)."""
+def open_document(text: str, faults: Faults, name: str = "the policy") -> Entry | None:
+    """The root of a YAML document; None where it is empty or cannot be read (then faults say why).
+
+    ``name`` is what faults call it.
+    """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -57,7 +60,7 @@ def open_document(text: str, faults: Faults) -> Entry | None:
         return None
     if node is None or (isinstance(node, yaml.ScalarNode) and node.value == ""):
         return None
-    return Entry(node, "the policy")
+    return Entry(node, name)
 
 
 class Entry:

@@ -27,10 +27,12 @@ def script() -> str:
 
 
 @cache
-def policy(*, saved: bool = False) -> str:
-    """The content security policy of a page; of a saved one, which runs no script at all."""
+def policy(*, saved: bool = False, form: bool = False) -> str:
+    """The content security policy of a page; of a saved one, which runs no script at all; of one with a
+    form, which goes nowhere else."""
     digest = b64encode(sha256(stylesheet().encode()).digest()).decode()
-    style = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    style = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'"
+    style += "; form-action 'self'" if form else "; form-action 'none'"
     return style if saved else f"{style}; script-src 'self'; connect-src 'self'; frame-ancestors 'none'"
 
 
@@ -47,6 +49,11 @@ def front_page(view: FrontView) -> str:
 def message_page(title: str, detail: str) -> str:
     """A page that says one thing, such as that there is no such page."""
     return _render("message.html", title=title, detail=detail, saved=False)
+
+
+def login_page(wanted: str, fault: str) -> str:
+    """The form that asks for a token and leads to ``wanted``; ``fault`` says what was wrong with the last."""
+    return _render("login.html", wanted=wanted, fault=fault, saved=False)
 
 
 def _render(template: str, **context: object) -> str:

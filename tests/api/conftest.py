@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from differ.api.app import create_app
+from differ.api.entrance import entrance
 from differ.api.process import announce, grpc_server
 from differ.api.service import DEFAULT_GATE, ReportService
 from differ.api.settings import ApiSettings
@@ -72,11 +73,12 @@ async def running(redis: Client, policy: Policy | None = None) -> AsyncIterator[
     settings = ApiSettings(
         api_grpc=Address("127.0.0.1", free_port()), api_http=Address("127.0.0.1", free_port())
     )
-    server, checks = grpc_server(service, settings)
+    entered = entrance(settings)
+    server, checks = grpc_server(service, settings, entered)
     await announce(checks)
     await server.start()
     async with (
-        serve(create_app(service, ready), settings.api_http),
+        serve(create_app(service, ready, entered), settings.api_http),
         httpx.AsyncClient(base_url=f"http://{settings.api_http}") as client,
         grpc.aio.insecure_channel(str(settings.api_grpc)) as channel,
     ):

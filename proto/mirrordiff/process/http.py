@@ -11,6 +11,7 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from mirrordiff.process.settings import Address
+from mirrordiff.process.tls import Tls
 
 
 class _Server(uvicorn.Server):
@@ -29,10 +30,12 @@ class AddressInUse(Exception):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: object, address: Address, *, grace: float = 2.0) -> AsyncIterator[None]:
+async def serve(
+    app: object, address: Address, *, grace: float = 2.0, secured: Tls | None = None
+) -> AsyncIterator[None]:
     """Serve an ASGI application while the block runs, then let requests finish for ``grace`` seconds.
 
-    Raises AddressInUse where the address is taken.
+    With ``secured`` by TLS alone. Raises AddressInUse where the address is taken.
     """
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -42,6 +45,7 @@ async def serve(app: object, address: Address, *, grace: float = 2.0) -> AsyncIt
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=max(1, round(grace)),
+        ssl_context_factory=None if secured is None else lambda _config, _default: secured.http(),
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(), name=f"http {address}")
