@@ -22,7 +22,8 @@
 --   7 refused     not kept, because the ready stream is full
 -- and 8, the length of the ready stream.
 --
--- A half key holds: state, number of ids, the ids seen (12 bytes each, newest last), rest.
+-- A half key holds: state, attempt, number of ids, the ids seen (12 bytes each, newest last), rest.
+--   attempt: the highest that is known of the primary, a byte
 --   state "W": a capture waits; rest = role, mark, id, record; mark "a" where the key was used by
 --              more than one request, else "-"
 --   state "D": the pair is done; no rest
@@ -58,13 +59,13 @@ local function seen(ids, id)
   return false
 end
 
-local function put(key, state, ids, rest, ttl)
+local function put(key, state, top, ids, rest, ttl)
   if #ids > ID * MOST_IDS then ids = string.sub(ids, -ID * MOST_IDS) end
-  call('SET', key, state .. string.char(#ids / ID) .. ids .. rest, 'PX', ttl)
+  call('SET', key, state .. string.char(top, #ids / ID) .. ids .. rest, 'PX', ttl)
 end
 
-local function wait(key, ids, role, mark, id, record)
-  put(key, 'W', ids, role .. mark .. id .. record, keep_ms)
+local function wait(key, top, ids, role, mark, id, record)
+  put(key, 'W', top, ids, role .. mark .. id .. record, keep_ms)
   call('RPUSH', due, deadline .. role .. id .. key)
 end
 
@@ -93,9 +94,9 @@ local function take_control(key, id, record)
   call('SET', control_seen, '1', 'PX', 600000)
   with_control = true
   local half = call('GET', key)
-  local state, ids = 'D', ''
+  local state, top, ids = 'D', 0, ''
   if half then
-    state, ids = string.sub(half, 1, 1), string.sub(half, 3, 2 + ID * string.byte(half, 2))
+    state, top, ids = string.sub(half, 1, 1), string.byte(half, 2), string.sub(half, 4, 3 + ID * string.byte(half, 3))
   end
   local control_key, complete_key = sibling(key, 'control'), sibling(key, 'complete')
   if seen(ids, id) or call('GETRANGE', control_key, 0, ID - 1) == id then
@@ -108,7 +109,7 @@ local function take_control(key, id, record)
     call('DEL', complete_key)
     local pair = cmsgpack.unpack(complete)
     hand_on('k', 'C', 'p', pair[1], 's', pair[2], 'c', record)
-    if state == 'D' then put(key, 'D', ids .. id, '', remember_ms) end
+    if state == 'D' then put(key, 'D', top, ids .. id, '', remember_ms) end
   else
     call('SET', control_key, id .. record, 'PX', keep_ms)
     call('RPUSH', due, deadline .. 'c' .. id .. key)
@@ -116,20 +117,23 @@ local function take_control(key, id, record)
 end
 
 local function take(key, role, id, attempt, record)
+  attempt = role == 'p' and math.min(tonumber(attempt) or 0, 127) or 0
   local half = call('GET', key)
   if not half then
     waiting = waiting + 1
-    return wait(key, id, role, '-', id, record)
+    return wait(key, attempt, id, role, '-', id, record)
   end
-  local state, rest = string.sub(half, 1, 1), 3 + ID * string.byte(half, 2)
-  local ids = string.sub(half, 3, rest - 1)
+  local state, top, rest = string.sub(half, 1, 1), string.byte(half, 2), 4 + ID * string.byte(half, 3)
+  local ids = string.sub(half, 4, rest - 1)
   if seen(ids, id) then
     duplicate = duplicate + 1
     return
   end
   ids = ids .. id
   local other_role = string.sub(half, rest, rest)
-  local retry = role == 'p' and (tonumber(attempt) or 0) > 1
+  -- Attempts of one request arrive in any order. The same attempt twice is another request.
+  local retry, outdated = attempt > 1, attempt > 0 and attempt < top
+  local higher = math.max(top, attempt)
 
   if state == 'W' and other_role ~= role then
     local mark, other = string.sub(half, rest + 1, rest + 1), string.sub(half, rest + 2 + ID)
@@ -139,31 +143,34 @@ local function take(key, role, id, attempt, record)
     local follower = mark == 'a' and call('LPOP', sibling(key, 'queue'))
     if follower then
       local successor = cmsgpack.unpack(follower)
-      wait(key, ids, other_role, 'a', successor[1], successor[2])
+      wait(key, 0, ids, other_role, 'a', successor[1], successor[2])
     else
-      put(key, 'D', ids, '', remember_ms)
+      put(key, 'D', higher, ids, '', remember_ms)
     end
-  elseif state == 'W' and retry then
+  elseif outdated then
+    superseded = superseded + 1
+    put(key, state, top, ids, string.sub(half, rest), state == 'W' and keep_ms or remember_ms)
+  elseif state == 'W' and retry and attempt > top then
     -- The last attempt counts. The due entry of the one before finds another id, and lapses.
     superseded = superseded + 1
-    wait(key, ids, role, string.sub(half, rest + 1, rest + 1), id, record)
+    wait(key, attempt, ids, role, string.sub(half, rest + 1, rest + 1), id, record)
   elseif state == 'W' then
     local queue = sibling(key, 'queue')
     call('RPUSH', queue, cmsgpack.pack({ id, record }))
     call('PEXPIRE', queue, keep_ms)
-    put(key, 'W', ids, role .. 'a' .. string.sub(half, rest + 2), keep_ms)
+    put(key, 'W', top, ids, role .. 'a' .. string.sub(half, rest + 2), keep_ms)
     waiting = waiting + 1
   elseif state == 'E' and other_role ~= role then
     -- Its twin has been counted alone already: waiting again could only end the same way.
     hand_on('k', 'L', role, record)
-    put(key, 'D', ids, '', remember_ms)
+    put(key, 'D', higher, ids, '', remember_ms)
     late = late + 1
   elseif retry then
-    put(key, 'D', ids, '', remember_ms)
+    put(key, 'D', higher, ids, '', remember_ms)
     superseded = superseded + 1
   else
     waiting = waiting + 1
-    wait(key, ids, role, 'a', id, record)
+    wait(key, attempt, ids, role, 'a', id, record)
   end
 end
 

@@ -35,6 +35,9 @@ class CollectorSettings(Settings):
     )
     clusters: str = Field("", description="which cluster is which side: REGEX => role/service/version; …")
     half_ttl: float = Field(45, gt=0, le=300, description="seconds a response waits for its twin")
+    retry_grace: float = Field(
+        2, ge=0, le=60, description="seconds a failed primary answer waits for a further attempt"
+    )
     stream_limit: int = Field(50_000, ge=1, description="pairs each of 16 partitions may hold unjudged")
     redact_headers: str = Field("", description="further headers whose values never leave, by comma")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")

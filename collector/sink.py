@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+import time
+from collections import Counter, deque
 from importlib.resources import files
 from typing import Final
 
@@ -33,6 +34,9 @@ REMEMBER_MS: Final = 120_000
 
 SMALL: Final = 4096
 """Bytes that there is room for as long as the queue is not called full."""
+
+RETRIABLE: Final = frozenset({0, 500, 502, 503, 504})
+"""Statuses after which a proxy may ask a service again; 0 for no answer at all."""
 
 _RESULTS: Final = ("waiting", "paired", "duplicate", "superseded", "control", "late", "refused")
 _ROLE: Final = {ROLE_PRIMARY: b"p", ROLE_SHADOW: b"s", ROLE_CONTROL: b"c"}
@@ -58,6 +62,8 @@ class Sink:
             for number in range(PARTITIONS)
         ]
         self._queue: list[_Item] = []
+        self._grace = settings.retry_grace
+        self._held: deque[tuple[float, _Item]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._losses_told: Counter[tuple[str, str]] = Counter()
@@ -70,9 +76,20 @@ class Sink:
             self._metrics.dropped[capture.service, "queue_full"] += 1
             return False
         self._metrics.queued_bytes += len(record)
-        self._queue.append((capture.service, pair, _ROLE[capture.role], capture.id, capture.attempt, record))
+        item = (capture.service, pair, _ROLE[capture.role], capture.id, capture.attempt, record)
+        if self._grace and capture.attempt and capture.role == ROLE_PRIMARY and capture.status in RETRIABLE:
+            # Another attempt may follow, and the shadow is not to meet this one before that.
+            self._held.append((time.monotonic() + self._grace, item))
+            return True
+        self._queue.append(item)
         self._wake.set()
         return True
+
+    def _release(self) -> None:
+        """Queue what has been held long enough, or all of it at the end."""
+        now = time.monotonic()
+        while self._held and (self._closing or self._held[0][0] <= now):
+            self._queue.append(self._held.popleft()[1])
 
     @property
     def full(self) -> bool:
@@ -87,13 +104,14 @@ class Sink:
     async def run(self) -> None:
         """Write what is offered until closed."""
         while True:
+            self._release()
             if not self._queue:
                 await self._while_idle()
-                if self._closing:
+                if self._closing and not self._held:
                     return
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), 1.0)
+                    await asyncio.wait_for(self._wake.wait(), self._grace / 4 if self._held else 1.0)
                 continue
             if len(self._queue) < MOST_PER_BATCH and not self._closing:
                 await asyncio.sleep(GATHER_S)

@@ -89,6 +89,32 @@ async def test_the_last_attempt_of_a_retried_primary_counts(partition: Partition
     assert await partition.ready() == ["P <p2.2> <s1>"]
 
 
+@pytest.mark.parametrize("order", list(permutations(["p1.1", "p2.2", "p3.3"])))
+async def test_attempts_may_arrive_in_any_order(partition: Partition, order: tuple[str, ...]) -> None:
+    await partition.take(*order, "s1")
+    assert await partition.ready() == ["P <p3.3> <s1>"]
+
+
+async def test_an_attempt_that_was_held_back_starts_no_pair(partition: Partition) -> None:
+    assert await partition.take("s1", "p2.2", "p1.1") == {"waiting": 1, "paired": 1, "superseded": 1}
+    assert await partition.take("p1.1") == {"duplicate": 1}
+    assert await partition.ready() == ["P <p2.2> <s1>"]
+
+
+async def test_an_attempt_of_an_expired_request_starts_no_pair(partition: Partition) -> None:
+    partition.wait_ms = 0
+    await partition.take("p2.2")
+    await partition.sweep()
+    assert await partition.take("p1.1") == {"superseded": 1}
+    assert await partition.take("s1") == {"late": 1}
+    assert await partition.ready() == ["X <p2.2>", "L <s1>"]
+
+
+async def test_the_same_attempt_twice_is_two_requests(partition: Partition) -> None:
+    await partition.take("p1.1", "p2.1", "s1", "s2")
+    assert await partition.ready() == ["A <p1.1> <s1>", "A <p2.1> <s2>"]
+
+
 async def test_an_attempt_after_the_pair_starts_no_pair(partition: Partition) -> None:
     assert await partition.take("p1.1", "s1", "p2.2") == {"waiting": 1, "paired": 1, "superseded": 1}
     assert await partition.ready() == ["P <p1.1> <s1>"]

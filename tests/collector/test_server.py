@@ -208,3 +208,32 @@ async def test_a_server_that_forgot_the_script_is_told_it_again(tmp_path: Path) 
             assert len(await pairs(client, 40)) == 40
         assert running.metrics.kept == {"waiting": 40, "paired": 40}
         await client.aclose()
+
+
+async def test_the_last_attempt_counts_even_where_the_shadow_came_before_it(
+    redis: Any, redis_url: str
+) -> None:
+    def one(role: str, *, status: int, attempt: bytes) -> bytes:
+        made = entry(shipped(b"{}"), pair=b"1", status=status, attempt=attempt)
+        return message(f"{role}/orders/v1", [made])
+
+    async with collector(redis_url, retry_grace=0.5) as running:
+        await running.send(one("primary", status=503, attempt=b"1"))
+        await running.send(one("shadow", status=200, attempt=b"1"))
+        await running.send(one("primary", status=200, attempt=b"2"))
+        (fields,) = await pairs(redis, 1)
+        assert Capture.FromString(fields[b"p"]).status == 200
+        await eventually(
+            lambda: told(running.metrics.kept["superseded"] == 1), "the first attempt comes last"
+        )
+        await running.send(message("primary/orders/v1", [entry(pair=b"2", status=503, attempt=b"1")]))
+        await running.send(message("shadow/orders/v2", [entry(pair=b"2", attempt=b"1")]))
+        assert len(await pairs(redis, 2)) == 2
+
+
+async def test_what_is_held_for_a_further_attempt_is_written_at_the_end(redis: Any, redis_url: str) -> None:
+    async with collector(redis_url, retry_grace=60) as running:
+        await running.send(batch("shadow/orders/v2", [1]))
+        failed = entry(shipped(b"{}"), pair=b"pair-1", status=503, attempt=b"1")
+        await running.send(message("primary/orders/v1", [failed]))
+    assert len(await ready(redis)) == 1

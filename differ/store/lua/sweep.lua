@@ -38,9 +38,9 @@ while looked < tonumber(ARGV[1]) do
   else
     local half = call('GET', key)
     if half and string.sub(half, 1, 1) == 'W' then
-      local count = string.byte(half, 2)
-      local rest = 3 + ID * count
-      local ids = string.sub(half, 3, rest - 1)
+      local rest = 4 + ID * string.byte(half, 3)
+      -- From the attempt to the last id: what the key keeps whatever becomes of its capture.
+      local known = string.sub(half, 2, rest - 1)
       if string.sub(half, rest + 2, rest + 1 + ID) == id then
         call('XADD', ready, '*', 'k', 'X', role, string.sub(half, rest + 2 + ID))
         alone = alone + 1
@@ -49,10 +49,10 @@ while looked < tonumber(ARGV[1]) do
         if follower then
           -- It came while the first waited, so its time is up very soon too.
           local successor = cmsgpack.unpack(follower)
-          call('SET', key, 'W' .. string.char(count) .. ids .. role .. 'a' .. successor[1] .. successor[2], 'PX', 300000)
+          call('SET', key, 'W' .. known .. role .. 'a' .. successor[1] .. successor[2], 'PX', 300000)
           call('RPUSH', due, string.format('%d ', now) .. role .. successor[1] .. key)
         else
-          call('SET', key, 'E' .. string.char(count) .. ids .. role, 'PX', ARGV[2])
+          call('SET', key, 'E' .. known .. role, 'PX', ARGV[2])
         end
       end
     end
