@@ -14,7 +14,7 @@ from redis.exceptions import NoPermissionError
 
 from collector.server import METHOD
 from differ.local.ports import free_ports
-from mirrordiff.process.redis import UnsuitableRedis, check_suitable, connect
+from mirrordiff.process.redis import UNAVAILABLE, UnsuitableRedis, check_suitable, connect
 from mirrordiff.redis_keys import GROUP, KEYS, key, partition_key
 from tests.conftest import assert_only_known_keys
 from tests.entries import entry, message, shipped
@@ -186,7 +186,7 @@ async def test_nobody_can_do_anothers_work(user: str, server: RedisServer, admin
 async def test_a_script_may_do_no_more_than_its_caller(server: RedisServer) -> None:
     client: Any = connect(as_user(server, "api"), name="test")
     try:
-        digest = await client.script_load("return redis.call('DEL', KEYS[1])")
+        digest = await client.script_load("return redis.call('RENAME', KEYS[1], 'mine')")
         with pytest.raises(Exception, match=r"(?i)permission|ACL failure"):
             await client.evalsha(digest, 1, key("verdict", "shop/v2"))
     finally:
@@ -246,3 +246,12 @@ async def test_each_user_sees_a_server_that_may_evict_evidence(
         await check_suitable(client)
     finally:
         await client.aclose()
+
+
+async def test_a_missing_password_is_an_error_at_once(tmp_path: Path) -> None:
+    with RedisServer(tmp_path, "--requirepass", PASSWORD) as server:
+        for blocking in (False, True):
+            client = connect(server.url, name="test", blocking=blocking)
+            with pytest.raises(UNAVAILABLE, match="authenticated"):
+                await client.ping()
+            await client.aclose()

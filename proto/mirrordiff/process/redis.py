@@ -92,7 +92,9 @@ def connect(url: str, *, name: str, blocking: bool = False) -> Client:
         "legacy_responses": False,
         "socket_connect_timeout": 3,
         "socket_timeout": BLOCK_MS / 1000 + 4 if blocking else 5,
-        "health_check_interval": 30,
+        # No health checks: redis-py makes one while it says hello, and where the server refuses that for
+        # want of a password it connects, checks and is refused for ever, instead of raising.
+        "health_check_interval": 0,
     }
     match kind:
         case "":
