@@ -12,6 +12,7 @@ from differ.core.model import Kind
 from differ.core.paths import EACH, Part, Path
 from differ.core.rules import NO_RULES, RulesError, parse_rules
 from differ.core.rules.pattern import PatternError, parse_pattern
+from differ.core.rules.verbs import Expected
 
 
 def problems(text: str) -> list[str]:
@@ -230,6 +231,23 @@ def test_an_expected_change_is_for_its_candidate() -> None:
     rules = parse_rules(one("expected: {field: $.a, kind: value, candidate: v2}"))
     assert rules.effective(date(2026, 1, 1), "v2").rules
     assert not rules.effective(date(2026, 1, 1), "v3").rules
+
+
+@pytest.mark.parametrize(
+    ("spelled", "meant"),
+    [("", None), ("null", None), ("true", True), ("7", 7), ("0.5", 0.5), ("'7'", "7"), ("open", "open")],
+)
+def test_an_approved_value_is_what_yaml_says(spelled: str, meant: object) -> None:
+    text = f"expected: {{field: $.a, kind: type, primary: {spelled}, shadow: x, candidate: v2}}"
+    (rule,) = parse_rules(one(text)).rules
+    assert isinstance(rule.verb, Expected)
+    assert rule.verb.values == (meant, "x")
+
+
+@pytest.mark.parametrize("spelled", ["[]", "{}", "2026-01-01", "!!int x", "!!python/name:os.system x"])
+def test_what_is_no_approved_value_is_refused(spelled: str) -> None:
+    rule = f"expected: {{field: $.a, kind: type, primary: {spelled}, shadow: 1, candidate: v2}}"
+    assert any("approved value" in problem for problem in problems(one(rule)))
 
 
 def test_what_a_rule_says_is_kept() -> None:

@@ -255,7 +255,10 @@ def _expected(reader: Reader, options: Options, node: yaml.Node, what: str) -> V
 
 def _value(reader: Reader, node: yaml.Node, what: str) -> object:
     if isinstance(node, yaml.ScalarNode):
-        loaded: object = yaml.safe_load(yaml.serialize(node))
+        try:
+            loaded: object = yaml.constructor.SafeConstructor().construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            loaded = node  # a tag such as !!int on what is none
         if loaded is None or isinstance(loaded, str | int | float):
             return loaded
     reader.problem(node, f"{what}: an approved value is to be a text, a number, true, false or null")
