@@ -91,6 +91,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": words, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
     for status, words in (
         (400, "A parameter cannot be used"),
+        (401, "No token, or an unknown one"),
+        (403, "A token without the scope needed"),
         (404, "No such resource"),
         (503, "The store does not answer"),
     )

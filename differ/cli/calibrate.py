@@ -8,18 +8,17 @@ from typing import Any
 import click
 
 from differ.cli import Exit, Unreachable
-from differ.cli.client import DEFAULT_API, ENVIRONMENT, AddressType, Api, segment
+from differ.cli.client import Api, segment, with_api
 from mirrordiff.redis_keys import resource_id
 
 
 @click.command()
 @click.argument("service")
-@click.option("--api", type=AddressType(), envvar=ENVIRONMENT, default=DEFAULT_API, show_default=True,
-              help="Where the API is.")  # fmt: skip
+@with_api
 @click.option("--session", metavar="ID", default="calibration", show_default=True,
               help="The session of v1 against v1.")  # fmt: skip
 @click.option("--forget", is_flag=True, help="Drop the profile there is.")
-def calibrate(service: str, api: str, session: str, forget: bool) -> int:  # noqa: FBT001  # click's way
+def calibrate(service: str, client: Api, session: str, forget: bool) -> int:  # noqa: FBT001  # click's way
     """Keep the noise of SERVICE's v1, measured by a session of v1 against v1.
 
     Run `mirrordiff up --primary URL --calibrate` and send requests first. Gates take the profile into
@@ -28,7 +27,6 @@ def calibrate(service: str, api: str, session: str, forget: bool) -> int:  # noq
     Exit code: 0 done, 3 no such session or not one of v1 against v1, 4 the API cannot be reached.
     """
     path = f"/v1/services/{resource_id(service)}/profile"
-    client = Api(api)
     if forget:
         _done(client, *client.request("DELETE", path))
         click.echo(f"{service}: no noise profile any more")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -18,7 +21,11 @@ DEFAULT_API = "127.0.0.1:8600"
 
 ENVIRONMENT = "MIRRORDIFF_API"
 
+TOKEN = "MIRRORDIFF_TOKEN"  # noqa: S105  # where it is looked for
+
 Json = dict[str, Any]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class AddressType(click.ParamType[str]):
@@ -39,11 +46,20 @@ class AddressType(click.ParamType[str]):
         return url.rstrip("/")
 
 
+class Refused(Unreachable):
+    """The API answers, and lets nobody in with this token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The API at a URL. Every call is a connection of its own: gates ask twice a minute."""
+    """The API at a URL. Every call is a connection of its own: gates ask twice a minute.
+
+    ``token`` is sent with each of them; ``tls`` is what https trusts, and shows of itself.
+    """
 
     url: str
+    token: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = None
     timeout_s: float = 10.0
 
     def get(self, path: str, parameters: Mapping[str, str | int] | None = None) -> Json:
@@ -56,7 +72,9 @@ class Api:
         if not isinstance(document, dict):
             raise Unreachable(f"{self.url} answers, but not as mirrordiff's API does (HTTP {status})")
         if status >= 400:
-            raise Unreachable(f"{self.url}: {document.get('title', status)}: {document.get('detail', '')}")
+            kind = Refused if status in {401, 403} else Unreachable
+            hint = f" ({TOKEN} or --token has it)" if status == 401 else ""
+            raise kind(f"{self.url}: {document.get('title', status)}: {document.get('detail', '')}{hint}")
         return document
 
     def target(self, path: str, parameters: Mapping[str, str | int] | None = None) -> str:
@@ -64,15 +82,27 @@ class Api:
         wanted = {name: value for name, value in (parameters or {}).items() if value not in ("", 0)}
         return f"{urlsplit(self.url).path}{path}" + (f"?{urlencode(wanted)}" if wanted else "")
 
+    def headers(self, **further: str) -> dict[str, str]:
+        """What every request has, and what one has besides."""
+        return ({"Authorization": f"Bearer {self.token}"} if self.token else {}) | further
+
+    def connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        """A connection that is yet to be made."""
+        parts = urlsplit(self.url)
+        if parts.scheme == "https":
+            return http.client.HTTPSConnection(
+                parts.hostname or "", parts.port, timeout=timeout_s, context=self.tls
+            )
+        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
+
     def request(
         self, method: str, path: str, parameters: Mapping[str, str | int] | None = None
     ) -> tuple[int, bytes]:
         """Status and body of an answer. Raises Unreachable where none comes."""
-        parts = urlsplit(self.url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=self.timeout_s)
+        connection = self.connection(self.timeout_s)
         try:
-            connection.request(method, self.target(path, parameters), headers={"Accept": "application/json"})
+            headers = self.headers(Accept="application/json")
+            connection.request(method, self.target(path, parameters), headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -82,6 +112,47 @@ class Api:
             ) from None
         finally:
             connection.close()
+
+
+def with_api(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options that say where the API is and who asks; it takes ``client`` for them."""
+
+    @click.option("--api", type=AddressType(), envvar=ENVIRONMENT, default=DEFAULT_API, show_default=True,
+                  help="Where the API is.")  # fmt: skip
+    @click.option("--token", envvar=TOKEN, default="", metavar="TOKEN",
+                  help=f"Who asks. Better in {TOKEN}: other processes see arguments.")  # fmt: skip
+    @click.option("--ca-file", type=_FILE, envvar="MIRRORDIFF_CA_FILE",
+                  help="Who signs the API's certificate, PEM.")  # fmt: skip
+    @click.option("--client-cert", type=_FILE, envvar="MIRRORDIFF_CLIENT_CERT",
+                  help="A certificate and its key (PEM), where the API asks for one.")  # fmt: skip
+    @functools.wraps(command)
+    def called(
+        *arguments: Any, api: str, token: str, ca_file: Path | None, client_cert: Path | None, **options: Any
+    ) -> Any:
+        if not token.isprintable() or not token.isascii():
+            raise click.UsageError("--token: has a character that no token has")
+        client = Api(api, token.strip(), _tls(ca_file, client_cert))
+        return command(*arguments, client=client, **options)
+
+    return called
+
+
+def _tls(ca_file: Path | None, client_cert: Path | None) -> ssl.SSLContext | None:
+    if ca_file is None and client_cert is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    except OSError:
+        raise click.UsageError(f"--ca-file: {ca_file} is not PEM") from None
+    if client_cert is not None:
+        try:
+            # A passphrase would be asked for on the terminal, which a pipeline does not have.
+            context.load_cert_chain(client_cert, password=lambda: "")
+        except OSError:
+            raise click.UsageError(
+                f"--client-cert: {client_cert} is not PEM: a certificate and its key, no passphrase"
+            ) from None
+    return context
 
 
 def segment(text: str, what: str) -> str:

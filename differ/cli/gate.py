@@ -17,7 +17,7 @@ import click
 
 from differ.cli import Exit, Unreachable
 from differ.cli.artefacts import Artefacts
-from differ.cli.client import DEFAULT_API, ENVIRONMENT, AddressType, Api, Json, segment
+from differ.cli.client import Api, Json, Refused, segment, with_api
 from differ.cli.durations import DurationType
 from differ.cli.verdict_text import verdict_text
 from mirrordiff.redis_keys import resource_id
@@ -33,8 +33,7 @@ MOST_SIGNATURES = 10_000
 
 @click.command()
 @click.argument("service")
-@click.option("--api", type=AddressType(), envvar=ENVIRONMENT, default=DEFAULT_API, show_default=True,
-              help="Where the API is.")  # fmt: skip
+@with_api
 @click.option("--gate", "gate_id", metavar="NAME", default="default", show_default=True, help="Which gate.")
 @click.option("--candidate", metavar="BUILD", default="", help="Which build of v2; without it, the newest.")
 @click.option("--wait", is_flag=True, help="Ask until there is a decision.")
@@ -47,7 +46,7 @@ MOST_SIGNATURES = 10_000
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def gate(
     service: str,
-    api: str,
+    client: Api,
     gate_id: str,
     candidate: str,
     wait: bool,  # noqa: FBT001  # click passes options by name
@@ -63,7 +62,6 @@ def gate(
 
     Exit code: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 wrong usage, 4 the API cannot be reached.
     """
-    client = Api(api)
     path = f"/v1/services/{resource_id(service)}/gates/{segment(gate_id, 'gate')}/verdict"
     ask = _Asker(client, path, candidate)
     document = ask.located(ask.until_decided(timeout, max(interval, 0.05)) if wait else ask.once())
@@ -105,6 +103,8 @@ class _Asker:
                 if last.get("verdict") != "INCONCLUSIVE":
                     return last
                 said = str(last.get("summary", ""))
+            except Refused:
+                raise  # asking again would not help
             except Unreachable as error:
                 if last is None and time.monotonic() >= deadline:
                     raise

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from differ.cli.client import DEFAULT_API, ENVIRONMENT, AddressType, Api, Json, segment
+from differ.cli.client import Api, Json, segment, with_api
 from differ.cli.tables import formatted, yaml_text
 from differ.core.rate import Rate
 from mirrordiff.redis_keys import resource_id
@@ -67,14 +67,6 @@ KINDS: Final = {
 
 _ONE: Final = {kind.removesuffix("s"): kind for kind in KINDS}
 
-_API = click.option(
-    "--api",
-    type=AddressType(),
-    envvar=ENVIRONMENT,
-    default=DEFAULT_API,
-    show_default=True,
-    help="Where the API is.",
-)
 _SESSION = click.option(
     "--session", default="latest", show_default=True, metavar="ID", help="Which session, by id or candidate."
 )
@@ -83,7 +75,7 @@ _SESSION = click.option(
 @click.command()
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @click.argument("service", required=False)
-@_API
+@with_api
 @_SESSION
 @click.option("--filter", "filter_", default="", help="Such as 'risk = \"high\" AND pairs >= 10'.")
 @click.option("--order-by", default="", help="Columns separated by commas, each with desc or nothing.")
@@ -94,7 +86,7 @@ _SESSION = click.option(
 def get(
     kind: str,
     service: str | None,
-    api: str,
+    client: Api,
     session: str,
     filter_: str,
     order_by: str,
@@ -102,7 +94,6 @@ def get(
     output: str,
 ) -> None:
     """List services, or the sessions, endpoints, signatures or diffs of a SERVICE."""
-    client = Api(api)
     wanted = KINDS[kind]
     if service is None and "{service}" in wanted.path:
         raise click.UsageError(f"of which service? Write `mirrordiff get {kind} SERVICE`.")
@@ -132,10 +123,10 @@ def get(
 @click.argument("kind", type=click.Choice(list(_ONE)))
 @click.argument("service")
 @click.argument("id", required=False)
-@_API
+@with_api
 @_SESSION
 @click.option("-o", "--output", type=click.Choice(["json", "yaml"]), default="yaml", show_default=True)
-def describe(kind: str, service: str, id: str | None, api: str, session: str, output: str) -> None:  # noqa: A002
+def describe(kind: str, service: str, id: str | None, client: Api, session: str, output: str) -> None:  # noqa: A002
     """Show all of one service, session, endpoint, signature or diff, by its ID."""
     wanted = KINDS[_ONE[kind]]
     if kind == "service":
@@ -146,7 +137,7 @@ def describe(kind: str, service: str, id: str | None, api: str, session: str, ou
         raise click.UsageError(f"which {kind}? `mirrordiff get {_ONE[kind]} {service}` lists their ids.")
     else:
         path = f"{_path(wanted, service, session)}/{segment(id, kind)}"
-    document = Api(api).get(path)
+    document = client.get(path)
     click.echo(
         json.dumps(document, indent=2, ensure_ascii=False) if output == "json" else yaml_text(document)
     )

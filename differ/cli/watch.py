@@ -6,12 +6,11 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import click
 
 from differ.cli import Unreachable
-from differ.cli.client import DEFAULT_API, ENVIRONMENT, AddressType, Api, Json, segment
+from differ.cli.client import Api, Json, Refused, segment, with_api
 from differ.report.visible import one_line
 from mirrordiff.redis_keys import resource_id
 
@@ -21,16 +20,14 @@ SILENCE_S = 60
 
 @click.command()
 @click.argument("service")
-@click.option("--api", type=AddressType(), envvar=ENVIRONMENT, default=DEFAULT_API, show_default=True,
-              help="Where the API is.")  # fmt: skip
+@with_api
 @click.option("--gate", "gate_id", metavar="NAME", default="default", show_default=True, help="Which gate.")
 @click.option("--candidate", metavar="BUILD", default="", help="Which build of v2; without it, the newest.")
 @click.option("--count", type=click.IntRange(1), help="Stop after so many changes.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def watch(service: str, api: str, gate_id: str, candidate: str, count: int | None, output: str) -> None:
+def watch(service: str, client: Api, gate_id: str, candidate: str, count: int | None, output: str) -> None:
     """Say how SERVICE's verdict stands, and again whenever it changes. Ctrl-C ends it."""
     path = f"/v1/services/{resource_id(service)}/gates/{segment(gate_id, 'gate')}/verdict"
-    client = Api(api)
     client.get(path, {"candidate": candidate})  # what is wrong at first is said at once
     for number, document in enumerate(_changes(client, f"{path}/events", candidate), 1):
         click.echo(json.dumps(document, ensure_ascii=False) if output == "json" else _line(document))
@@ -46,6 +43,8 @@ def _changes(client: Api, path: str, candidate: str) -> Iterator[Json]:
             for seen, document in _events(client, path, candidate, token):
                 token, told = seen, ""
                 yield document
+        except Refused:
+            raise  # asking again would not help
         except (OSError, http.client.HTTPException, Unreachable) as error:
             said = str(error) or type(error).__name__
             if said != told:
@@ -55,16 +54,16 @@ def _changes(client: Api, path: str, candidate: str) -> Iterator[Json]:
 
 
 def _events(client: Api, path: str, candidate: str, token: str) -> Iterator[tuple[str, Json]]:
-    parts = urlsplit(client.url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=SILENCE_S)
+    connection = client.connection(SILENCE_S)
     try:
         connection.request(
             "GET",
             client.target(path, {"candidate": candidate}),
-            headers={"Last-Event-ID": token} if token else {},
+            headers=client.headers(**({"Last-Event-ID": token} if token else {})),
         )
         answer = connection.getresponse()
+        if answer.status in {401, 403}:
+            raise Refused(f"{client.url} does not let this token in any more")
         if answer.status != 200:
             raise Unreachable(f"HTTP {answer.status}")
         for line in answer:
