@@ -16,7 +16,7 @@ from tests.waiting import eventually
 
 @pytest.fixture
 async def api(redis: Any, redis_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a running API process."""
+    """A client of a running API process, which listens on this machine alone and so needs no token."""
     http, grpc = free_ports(2)
     settings: dict[str, object] = {
         "redis_url": redis_url,

@@ -64,19 +64,21 @@ def _patched(objects: list[Object], kustomization: Object) -> None:
                     _apply(each, operation)
 
 
-def _apply(target: Object, operation: Object) -> None:
-    """One operation of a JSON patch (RFC 6902): add or remove, on objects."""
+def _apply(target: Any, operation: Object) -> None:
+    """One operation of a JSON patch (RFC 6902): add or remove on objects, replace on both."""
     *parents, last = (
         part.replace("~1", "/").replace("~0", "~") for part in operation["path"].strip("/").split("/")
     )
     for part in parents:
-        target = target[part]
-    match operation["op"]:
-        case "add":
+        target = target[int(part) if isinstance(target, list) else part]
+    match operation["op"], target:
+        case "replace", list():
+            target[int(last)] = copy.deepcopy(operation["value"])
+        case ("add", dict()) | ("replace", dict()):
             target[last] = copy.deepcopy(operation["value"])
-        case "remove":
+        case "remove", dict():
             del target[last]
-        case other:
+        case other, _:
             raise ValueError(f"a patch with {other} is not known here")
 
 

@@ -68,7 +68,8 @@ class TestArgo:
         url = re.sub(
             r"\{\{args\.(\S+?)\}\}", lambda hit: given[hit[1]], self.metric["provider"]["web"]["url"]
         )
-        answer = await api.get(path(url))
+        [header] = self.metric["provider"]["web"]["headers"]
+        answer = await api.get(path(url), headers={header["key"]: header["value"]})
         assert answer.status_code == 200, answer.text
         assert self.metric["provider"]["web"]["jsonPath"] == "{$}"
         asked = answer.json()
@@ -79,7 +80,7 @@ class TestArgo:
         [analysis] = [step["analysis"] for step in steps if "analysis" in step]
         handed = {argument["name"] for argument in analysis["args"]}
         template = manifest("argo-rollouts/analysis-template.yaml")
-        needed = {each["name"] for each in template["spec"]["args"] if "value" not in each}
+        needed = {each["name"] for each in template["spec"]["args"] if set(each) == {"name"}}
         assert handed == needed
         assert analysis["templates"] == [{"templateName": template["metadata"]["name"], "clusterScope": True}]
 

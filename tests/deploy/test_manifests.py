@@ -241,9 +241,10 @@ def test_mounted_files_are_what_the_variables_name_and_can_be_read() -> None:
         for value in environment(container).values():
             if value.startswith("/"):
                 folder, _, file = value.rpartition("/")
-                assert file in configs[mounts[folder]["configMap"]["name"]]["data"]
                 named.add(file)
-    assert named == {"rules.yaml", "policy.yaml"}
+                if "secret" not in mounts[folder]:
+                    assert file in configs[mounts[folder]["configMap"]["name"]]["data"]
+    assert named == {"rules.yaml", "policy.yaml", "tokens.yaml"}
     assert parse_rules(configs["mirrordiff-rules"]["data"]["rules.yaml"]).rules == ()
     assert parse_policy(configs["mirrordiff-policy"]["data"]["policy.yaml"]) == Policy()
 
@@ -265,3 +266,13 @@ def test_keda_looks_at_every_partition() -> None:
     assert [each["stream"] for each in triggers] == [partition_key("ready", n) for n in range(PARTITIONS)]
     assert {each["consumerGroup"] for each in triggers} == {GROUP}
     assert "replicas" not in processes("overlays/keda")["worker"][0]["spec"]
+
+
+def test_strangers_are_let_in_only_where_that_is_asked_for() -> None:
+    for folder in FOLDERS:
+        if folder.parent.name == "overlays":
+            _, container = processes(f"overlays/{folder.name}")["api"]
+            variables = environment(container)
+            is_open = folder.name == "open"
+            assert ("MIRRORDIFF_API_OPEN" in variables) is is_open
+            assert ("MIRRORDIFF_TOKENS" in variables) is not is_open

@@ -29,7 +29,9 @@ async def test_probes_find_a_process_ready(name: str, redis: Any, redis_url: str
         if value.startswith(":"):
             value = f"127.0.0.1:{here[int(value[1:])]}"  # noqa: PLW2901
         elif value.startswith("/"):
-            continue  # files that a cluster mounts
+            if not value.endswith("tokens.yaml"):
+                continue  # files that a cluster mounts
+            value = tokens(tmp_path)  # noqa: PLW2901
         variables[variable.removeprefix(PREFIX).lower()] = value
     variables["redis_url"] = redis_url
     with Process(["differ", name], variables, tmp_path) as process:
@@ -41,6 +43,13 @@ async def test_probes_find_a_process_ready(name: str, redis: Any, redis_url: str
 
             await eventually(answered, f"{kind} of the {name}")
         assert await process.stop() == 0
+
+
+def tokens(folder: Path) -> str:
+    """A file of tokens, as the Secret has it."""
+    file = folder / "tokens.yaml"
+    file.write_text(f"- {{name: gate, sha256: {'ab' * 32}, scopes: [verdict:read]}}\n")
+    return str(file)
 
 
 async def asked(probe: dict[str, Any], declared: dict[str, int], here: dict[int, int]) -> bool:
