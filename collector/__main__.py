@@ -22,6 +22,7 @@ from collector.sink import Sink
 from mirrordiff.process import http, logs
 from mirrordiff.process.redis import UNAVAILABLE, UnsuitableRedis, check_suitable, connect, redact_url
 from mirrordiff.process.settings import SettingsError, load
+from mirrordiff.process.tls import Tls, bind, tls
 
 EXIT_USAGE = 3
 EXIT_UNREACHABLE = 4
@@ -29,7 +30,9 @@ EXIT_UNREACHABLE = 4
 log = logs.logger("collector")
 
 
-async def run(settings: CollectorSettings, redaction: Redaction, clusters: Clusters) -> None:
+async def run(
+    settings: CollectorSettings, redaction: Redaction, clusters: Clusters, secured: Tls | None
+) -> None:
     """Serve until told to stop. Redis may come and go; the address must be free."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -52,19 +55,23 @@ async def run(settings: CollectorSettings, redaction: Redaction, clusters: Clust
         exchanges = ExternalProcessorHandler(intake, clusters, settings.exchange_time)
         server.add_generic_rpc_handlers((AccessLogHandler(intake), exchanges))
         try:
-            server.add_insecure_port(str(settings.collector_grpc))
+            bind(server, settings.collector_grpc, secured)
         except RuntimeError:
             raise http.AddressInUse(settings.collector_grpc) from None
         await server.start()
         writer = asyncio.create_task(sink.run(), name="sink")
         app = http.health_app(metrics.registry, ready)
         app.add_route("/v1/captures", Posts(intake, settings.post_cap).answer, methods=["POST"])
-        await stack.enter_async_context(http.serve(app, settings.collector_http))
+        await stack.enter_async_context(http.serve(app, settings.collector_http, secured=secured))
+        if settings.collector_health is not None:
+            health = http.health_app(metrics.registry, ready)
+            await stack.enter_async_context(http.serve(health, settings.collector_health))
         log.info(
             "collector_ready",
             grpc=str(settings.collector_grpc),
             http=str(settings.collector_http),
             redis=redact_url(settings.redis_url),
+            tls=secured is not None,
         )
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait((stopped, writer), return_when=asyncio.FIRST_COMPLETED)
@@ -81,12 +88,13 @@ def main() -> int:
         settings = load(CollectorSettings, os.environ)
         redaction = Redaction(name.strip() for name in settings.redact_headers.split(",") if name.strip())
         clusters = Clusters(settings.clusters)
+        secured = tls(settings)
     except (SettingsError, ValueError) as error:
         sys.stderr.write(f"mirrordiff collector: {error}\n")
         return EXIT_USAGE
     logs.configure(settings.log_level)
     try:
-        asyncio.run(run(settings, redaction, clusters))
+        asyncio.run(run(settings, redaction, clusters, secured))
     except (UnsuitableRedis, http.AddressInUse) as error:
         log.error("cannot_start", reason=str(error))  # noqa: TRY400
         return EXIT_USAGE if isinstance(error, UnsuitableRedis) else EXIT_UNREACHABLE

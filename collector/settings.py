@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mirrordiff.process.settings import Address, Settings, parse_address
+from mirrordiff.process.settings import Address, OptionalAddress, parse_address
+from mirrordiff.process.tls import TlsSettings
 
 ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
 
 
-class CollectorSettings(Settings):
+class CollectorSettings(TlsSettings):
     """Settings of ``python -m collector``; each is an environment variable ``MIRRORDIFF_<NAME>``."""
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="the Redis to write to")
@@ -22,6 +23,9 @@ class CollectorSettings(Settings):
     collector_http: ListenAddress = Field(
         Address("0.0.0.0", 8603),  # noqa: S104
         description="where POST /v1/captures, /livez, /readyz and /metrics are served",
+    )
+    collector_health: OptionalAddress = Field(
+        None, description="where /livez, /readyz and /metrics are served without TLS, too"
     )
     post_cap: int = Field(
         32 * 1024**2, ge=1024, le=1024**3, description="bytes of one POST /v1/captures, unpacked too"

@@ -7,13 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mirrordiff.process.settings import Address, parse_address
+from mirrordiff.process.settings import Address, OptionalAddress, parse_address
 from mirrordiff.process.tls import TlsSettings
 
 ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
-
-
-OptionalAddress = Annotated[Address | None, BeforeValidator(lambda text: text and parse_address(text))]
 
 
 class ApiSettings(TlsSettings):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 PREFIX = "MIRRORDIFF_"
 
@@ -52,6 +52,10 @@ def parse_address(text: object) -> Address:
     if match is None or int(match[3]) > 65535:
         raise ValueError("is not an address: write host:port, for example 127.0.0.1:8602")
     return Address(match[1] or match[2] or "0.0.0.0", int(match[3]))  # noqa: S104
+
+
+OptionalAddress = Annotated[Address | None, BeforeValidator(lambda text: text and parse_address(text))]
+"""A setting that may be left away."""
 
 
 def load(model: type[Model], environ: Mapping[str, str]) -> Model:
