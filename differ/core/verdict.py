@@ -37,7 +37,7 @@ class Latched:
     """A decision that stands: the first one, but that FAIL replaces PASS.
 
     FAIL's bound holds at every look, so that no later look has to be refused. It stands for one epoch of
-    one candidate under one policy.
+    one candidate under one policy, and with one noise profile: ``profile_us`` is when that was taken.
     """
 
     verdict: Word
@@ -48,6 +48,7 @@ class Latched:
     candidate: str
     epoch: str
     policy_id: str
+    profile_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +128,23 @@ def judge(report: Report, policy: Policy, facts: SessionFacts, now_us: int) -> V
 def latch(previous: Latched | None, verdict: Verdict) -> Latched | None:
     """The decision that stands after this verdict; None while there is none.
 
-    One made in another epoch, by another policy or of another candidate does not stand.
+    One made in another epoch, by another policy, with another noise profile or of another candidate does
+    not stand.
     """
     facts, policy = verdict.facts, verdict.report.policy
+    profile_us = None if facts.profile is None else facts.profile.taken_us
     if previous is not None and (
         previous.session,
         previous.candidate,
         previous.epoch,
         previous.policy_id,
+        previous.profile_us,
     ) != (
         facts.session,
         facts.candidate,
         facts.epoch,
         policy.id,
+        profile_us,
     ):
         previous = None
     undecided = verdict.word is Word.INCONCLUSIVE
@@ -154,6 +159,7 @@ def latch(previous: Latched | None, verdict: Verdict) -> Latched | None:
         candidate=facts.candidate,
         epoch=facts.epoch,
         policy_id=policy.id,
+        profile_us=profile_us,
     )
 
 

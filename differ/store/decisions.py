@@ -55,6 +55,7 @@ class Decisions:
             _encode(latched),
             str(latched.verdict),
             latched.policy_id,
+            "" if latched.profile_us is None else latched.profile_us,
             _VERDICT_TTL,
         ]
         (stands,) = await self._latch.call(self._redis, [([name], arguments)])

@@ -55,7 +55,8 @@ def response_of(capture: Capture) -> Response:
         trailers=headers_of(capture.trailers),
         end=_ENDS.get(capture.end, End.NOT_CAPTURED),
         end_detail=capture.end_detail,
-        duration_us=capture.duration_us,
+        # Zero where nobody measured; and what proxies tell of time need not make sense.
+        duration_us=capture.duration_us if capture.duration_us > 0 else None,
     )
 
 

@@ -409,7 +409,13 @@ def test_the_first_decision_stands_but_fail_replaces_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "facts", [replace(FACTS, epoch="e2"), replace(FACTS, candidate="v3"), replace(FACTS, session="s2")]
+    "facts",
+    [
+        replace(FACTS, epoch="e2"),
+        replace(FACTS, candidate="v3"),
+        replace(FACTS, session="s2"),
+        replace(FACTS, profile=Profile(tally_of([SAME] * 20), NOW)),
+    ],
 )
 def test_a_decision_does_not_stand_for_other_evidence(facts: SessionFacts) -> None:
     failed = latch(None, verdict(tally_of([BAD] * 20)))
