@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import click
 
-from differ.cli import Exit
-from differ.local import probe
+from differ.cli import Exit, Unreachable
+from differ.local import probe, profile
 from differ.local.plan import API_PORT, GRPC_PORT, LISTEN_PORT, Flags, Plan, Problems, check
 from differ.local.scratch import private_directory
 from differ.local.stack import CannotStartError, Stack, StopRequested
+from mirrordiff.process.redis import UNAVAILABLE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,12 +37,14 @@ def _flag(name: str, metavar: str, meaning: str, default: object = None) -> Call
 @_flag("--control", "URL", "A second copy of v1, which shows how v1 differs from itself.")
 @_flag("--listen", "[HOST:]PORT", "Where clients send their requests.", LISTEN_PORT)
 @_flag("--service", "NAME", "What the mirrored service is called in reports.", "default")
-@_flag("--candidate", "NAME", "Which build --shadow is; evidence starts anew with it.", "v2")
+@_flag("--candidate", "NAME", "Which build --shadow is; evidence starts anew with it.  [default: v2]")
 @_flag("--primary-version", "NAME", "Which build --primary is.", "v1")
 @_flag("--redis", "URL", "Use this Redis instead of starting one.")
 @_flag("--workers", "N", "How many processes compare.", 1)
 @_flag("--rules", "FILE", "What may differ, and why.")
 @_flag("--policy", "FILE", "What a gate demands.")
+@click.option("--calibrate", is_flag=True, help="Mirror v1 to itself, and keep how it differs as noise.")
+@_flag("--profile", "FILE", "The noise that gates allow for; with --calibrate, where to write it.")
 @click.option("--unsafe", is_flag=True, help="Mirror all methods: POST and the like then write twice.")
 @_flag("--api-port", "PORT", "Page and HTTP API, on this machine.", API_PORT)
 @_flag("--grpc-port", "PORT", "gRPC API, on this machine.", GRPC_PORT)
@@ -52,9 +55,14 @@ def up(*, verbose: bool, **flags: object) -> int:
     Starts a Redis, the collector, the workers, the API with its page, and an Envoy that routes to
     --primary and mirrors to the others. GET, HEAD and OPTIONS are mirrored; what could write goes to the
     primary alone. URLs: http://, https://, h2c:// or grpc:// (HTTP/2 without TLS). Ctrl-C stops it all.
+
+    With --calibrate requests go to --primary and once more to it (or to --shadow, a second copy of v1),
+    and what differs is v1's own noise. It is kept when you stop, in --redis and in the file --profile.
     """
     plan = checked(Flags(**flags))  # type: ignore[arg-type]
     with stopping() as (stop, hurry), running(plan, stop, hurry, verbose=verbose) as stack:
+        if plan.profile is not None:
+            profile.give(stack.redis_url, plan.service, plan.profile)
         click.echo(announcement(plan, stack))
         for line in unreachable(plan):
             click.echo(line, err=True)
@@ -63,6 +71,28 @@ def up(*, verbose: bool, **flags: object) -> int:
             click.echo(f"\n{ending}\nEverything is being stopped.", err=True)
             return Exit.UNREACHABLE
         click.echo("Stopping.", err=True)
+        return keep_noise(plan, stack) if plan.calibrate else Exit.PASS
+
+
+def keep_noise(plan: Plan, stack: Stack) -> Exit:
+    """Keep what a run of v1 against v1 has shown."""
+    stack.flush()
+    try:
+        taken = profile.take(stack.redis_url, plan.service)
+    except UNAVAILABLE:
+        raise Unreachable("Redis does not answer: no noise was kept") from None
+    if taken is None:
+        click.echo("No noise was measured: no request was mirrored.", err=True)
+        return Exit.INCONCLUSIVE
+    if plan.profile_file is not None:
+        try:
+            profile.write(plan.profile_file, taken)
+        except OSError as error:
+            raise click.ClickException(
+                f"{plan.profile_file}: {error.strerror}: nothing was written"
+            ) from None
+    places = [str(place) for place in (plan.profile_file, plan.redis_url and "your Redis") if place]
+    click.echo(f"The noise of v1 in {profile.pairs(taken):,} pairs is kept in {' and '.join(places)}.")
     return Exit.PASS
 
 

@@ -13,7 +13,10 @@ from differ.core.model import Role
 from differ.local import binaries
 from differ.local.envoy_clusters import system_ca_file
 from differ.local.ports import LOOPBACK, parse_listen, why_not_free
+from differ.local.profile import CALIBRATION
+from differ.local.profile import read as read_profile
 from differ.local.upstreams import Upstream, parse_upstream
+from differ.store.decisions import KeptProfile
 from mirrordiff.process.settings import Address
 
 LISTEN_PORT = 8800
@@ -46,7 +49,8 @@ class Plan:
     """What is to be started, all of it found to be possible a moment ago.
 
     ``redis_url`` is None where a Redis server is to be started with the rest; then ``redis_server``
-    is the program for it.
+    is the program for it. With ``calibrate`` v1 is mirrored to itself, and the noise goes to
+    ``profile_file`` at the end; without, ``profile`` is the one that gates are to use.
     """
 
     envoy: Path
@@ -62,6 +66,9 @@ class Plan:
     rules: Path | None = None
     policy: Path | None = None
     unsafe: bool = False
+    calibrate: bool = False
+    profile_file: Path | None = None
+    profile: KeptProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +83,14 @@ class Flags:
     grpc_port: str = str(GRPC_PORT)
     service: str = "default"
     primary_version: str = "v1"
-    candidate: str = "v2"
+    candidate: str | None = None
     redis: str | None = None
     workers: str = "1"
     rules: str | None = None
     policy: str | None = None
     unsafe: bool = False
+    calibrate: bool = False
+    profile: str | None = None
 
 
 class _Reader:
@@ -112,12 +121,14 @@ class _Reader:
 def check(flags: Flags) -> Plan:
     """The plan that the flags ask for. Raises Problems with all that is in its way."""
     reader = _Reader()
-    urls = {Role.PRIMARY: flags.primary, Role.SHADOW: flags.shadow, Role.CONTROL: flags.control}
+    shadow = flags.primary if flags.calibrate and flags.shadow is None else flags.shadow
+    urls = {Role.PRIMARY: flags.primary, Role.SHADOW: shadow, Role.CONTROL: flags.control}
     reader.lines += [
         f"--{role} is missing: write --{role} http://host:port"
         for role in (Role.PRIMARY, Role.SHADOW)
-        if urls[role] is None
+        if urls[role] is None and not (flags.calibrate and role is Role.SHADOW)
     ]
+    reader.lines += _calibration(flags)
     read = {role: reader.read(f"--{role}", parse_upstream, url) for role, url in urls.items()}
     upstreams = {role: upstream for role, upstream in read.items() if upstream is not None}
     listen = reader.read("--listen", parse_listen, flags.listen)
@@ -128,7 +139,8 @@ def check(flags: Flags) -> Plan:
     reader.lines += _loops(upstreams, places)
     service = reader.read("--service", _name, flags.service)
     primary_version = reader.read("--primary-version", _name, flags.primary_version)
-    candidate = reader.read("--candidate", _name, flags.candidate)
+    named = "v2" if flags.candidate is None else flags.candidate
+    candidate = reader.read("--candidate", _name, CALIBRATION if flags.calibrate else named)
     if any(upstream.tls for upstream in upstreams.values()) and system_ca_file() is None:
         reader.lines.append(
             "https needs the certificates that this system trusts, and there are none: set SSL_CERT_FILE"
@@ -137,6 +149,9 @@ def check(flags: Flags) -> Plan:
     redis_url = reader.read("--redis", _redis_url, flags.redis)
     rules = reader.read("--rules", _rules_file, flags.rules)
     policy = reader.read("--policy", _policy_file, flags.policy)
+    profile = None
+    if not flags.calibrate:
+        profile = reader.read("--profile", _profile, flags.profile)
     envoy = reader.find(binaries.envoy)
     redis_server = reader.find(binaries.redis_server) if flags.redis is None else None
     if reader.lines or not (
@@ -157,7 +172,32 @@ def check(flags: Flags) -> Plan:
         rules=rules,
         policy=policy,
         unsafe=flags.unsafe,
+        calibrate=flags.calibrate,
+        profile_file=Path(flags.profile).absolute() if flags.profile else None,
+        profile=profile,
     )
+
+
+def _calibration(flags: Flags) -> list[str]:
+    if not flags.calibrate:
+        return []
+    lines = []
+    if flags.candidate is not None:
+        lines.append("--candidate: with --calibrate there is none, v1 is mirrored to itself")
+    if flags.profile is None and flags.redis is None:
+        lines.append("--calibrate measures noise for later: say where to with --profile FILE or --redis URL")
+    if flags.profile is not None and not Path(flags.profile).absolute().parent.is_dir():
+        lines.append(f"--profile cannot be written: {flags.profile}: there is no such folder")
+    return lines
+
+
+def _profile(name: str) -> KeptProfile:
+    try:
+        return read_profile(Path(name))
+    except OSError as error:
+        raise ValueError(f"cannot be read: {name}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
 
 
 def _ports(places: Mapping[str, Address | None]) -> list[str]:

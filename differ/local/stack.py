@@ -152,13 +152,17 @@ class Stack:
                 return f"{name} ended by itself ({part.child.ending}).{_quoted(part.child)}"
         return None
 
-    def shutdown(self) -> None:
-        """Stop everything. No process that was started is left on return, whatever happened before."""
-        order = ["envoy", "collector", *self._workers, "api", "redis"]
+    def flush(self) -> None:
+        """Let Envoy take no more requests, and pass on the captures that it holds."""
         envoy = self._parts.get("envoy")
         if envoy is not None and envoy.child.running and not self._hurry.is_set():
             probe.http_ask(self._admin, "/drain_listeners", "POST")
             self._hurry.wait(_FLUSH)
+
+    def shutdown(self) -> None:
+        """Stop everything. No process that was started is left on return, whatever happened before."""
+        order = ["envoy", "collector", *self._workers, "api", "redis"]
+        self.flush()
         for name in order:
             if name in self._parts:
                 self._end(self._parts[name].child)

@@ -180,3 +180,40 @@ def test_rules_and_policies_are_read_before_anything_starts(flags: Flags, tmp_pa
     policy.write_text("")
     plan = check(dataclasses.replace(flags, rules=str(rules), policy=str(policy)))
     assert (plan.rules, plan.policy) == (rules, policy)
+
+
+def test_calibrating_mirrors_v1_to_itself(flags: Flags, tmp_path: Path) -> None:
+    plan = check(dataclasses.replace(flags, shadow=None, calibrate=True, profile=str(tmp_path / "noise")))
+    assert plan.upstreams[Role.SHADOW] == plan.upstreams[Role.PRIMARY]
+    assert plan.versions[Role.SHADOW] == "calibration"
+    assert (plan.profile_file, plan.profile) == (tmp_path / "noise", None)
+    copy = check(dataclasses.replace(flags, calibrate=True, redis="redis://localhost"))
+    assert copy.upstreams[Role.SHADOW].port == 2
+
+
+def test_calibrating_for_nothing_is_told(flags: Flags) -> None:
+    (candidate, nowhere) = problems(flags, calibrate=True, candidate="v2")
+    assert candidate.startswith("--candidate: with --calibrate there is none")
+    assert "--profile FILE or --redis URL" in nowhere
+    (folder,) = problems(flags, calibrate=True, profile="/no/such/folder/noise")
+    assert "there is no such folder" in folder
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "cannot be read"),
+        ("nonsense", "is not a noise profile"),
+        ('{"session": "s", "taken_us": 1, "counts": {"n": -1}}', "a counter is negative"),
+        ('{"session": "s", "taken_us": 1, "counts": {}, "more": 1}', "unknown field"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_told(
+    flags: Flags, tmp_path: Path, content: str | None, fault: str
+) -> None:
+    file = tmp_path / "noise"
+    if content is not None:
+        file.write_text(content)
+    (line,) = problems(flags, profile=str(file))
+    assert line.startswith("--profile ")
+    assert fault in line
