@@ -84,11 +84,12 @@ def _apply(target: Any, operation: Object) -> None:
 
 def _generated(folder: Path, entry: Object) -> Object:
     options = entry.get("options", {})
+    labels = {"labels": dict(options["labels"])} if "labels" in options else {}
     if not options.get("disableNameSuffixHash"):
         raise ValueError(f"{folder}: a ConfigMap named by its content is not known here")
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": entry["name"], "labels": dict(options.get("labels", {}))},
+        "metadata": {"name": entry["name"], **labels},
         "data": {Path(name).name: (folder / name).read_text("utf-8") for name in entry["files"]},
     }
