@@ -86,7 +86,7 @@ def main() -> int:
     """Run the collector; returns the process's exit code."""
     try:
         settings = load(CollectorSettings, os.environ)
-        redaction = Redaction(name.strip() for name in settings.redact_headers.split(",") if name.strip())
+        redaction = settings.redaction()
         clusters = Clusters(settings.clusters)
         secured = tls(settings)
     except (SettingsError, ValueError) as error:

@@ -121,6 +121,8 @@ class Recorder:
             end, detail = END_TRUNCATED, OVER_THE_CAP
         if len(body) > self._body_cap:
             body = body[: self._body_cap]
+        if self._redaction.reads_values:
+            body, path = self._redaction.body(body, head), self._redaction.path(path)
         source = self.source
         capture = Capture(
             id=capture_id,

@@ -23,6 +23,8 @@ class Intake:
         self.body_cap = body_cap
         self.most_assembling = sink.most_bytes
         self._sink = sink
+        self._suspects = metrics.suspects
+        metrics.withheld = redaction.withheld
         self._redaction = redaction
         # Unique to this process, so that no two collectors ever give out one capture id.
         self._id_prefix = secrets.token_bytes(6)
@@ -46,6 +48,7 @@ class Intake:
         """Count a capture's ending and offer it; False, and counted, where there is no room for it."""
         capture = keyed.capture
         self.metrics.ended[capture.service, ROLE_NAMES[capture.role], END_NAMES[capture.end]] += 1
+        self._suspects.pass_by(capture)
         return self._sink.offer(keyed.pair, capture)
 
     def received(self, source: Source, count: int) -> None:

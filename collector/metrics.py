@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from collector.suspects import EVERY, PATTERNS, Suspects
+
 
 class Metrics(Collector):
     """Counts since this process started.
@@ -32,6 +34,8 @@ class Metrics(Collector):
         self.queued_captures = 0
         self.open_streams = 0
         self.assembling_bytes = 0
+        self.suspects = Suspects()
+        self.withheld: Counter[str] = Counter()
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -72,3 +76,19 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "mirrordiff_assembling_bytes", "Bytes of exchanges that are not finished.", self.assembling_bytes
         )
+        suspected = CounterMetricFamily(
+            "mirrordiff_suspected_pii",
+            f"Captures with something in them that looks personal, of one in {EVERY} looked at.",
+            labels=["kind"],
+        )
+        for kind in PATTERNS:
+            suspected.add_metric([kind], self.suspects.counts[kind])
+        yield suspected
+        withheld = CounterMetricFamily(
+            "mirrordiff_bodies_withheld",
+            "Bodies that could not be redacted and are kept as one token.",
+            labels=["reason"],
+        )
+        for reason, count in self.withheld.items():
+            withheld.add_metric([reason], count)
+        yield withheld

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 
+from collector.redaction import Redaction
 from mirrordiff.process.settings import Address, OptionalAddress, parse_address
 from mirrordiff.process.tls import TlsSettings
 
@@ -44,4 +45,31 @@ class CollectorSettings(TlsSettings):
     )
     stream_limit: int = Field(50_000, ge=1, description="pairs each of 16 partitions may hold unjudged")
     redact_headers: str = Field("", description="further headers whose values never leave, by comma")
+    redact_mode: Literal["redacted", "hash-only", "full"] = Field(
+        "redacted", description="what is kept: all but the fields and patterns named, only hashes, or all"
+    )
+    redact_fields: str = Field(
+        "", description="fields of JSON bodies kept as tokens, by comma: $.customer.email, $..iban"
+    )
+    redact_patterns: str = Field(
+        "", description="text kept as tokens, one a line: email, card, jwt, or a regular expression"
+    )
+    redact_key: SecretStr = Field(
+        SecretStr(""), description="secret that tokens are made with, the same for every collector"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")
+
+    def redaction(self) -> Redaction:
+        """As configured. Raises ValueError saying what cannot be."""
+        return Redaction(
+            _listed(self.redact_headers, ","),
+            mode=self.redact_mode,
+            key=self.redact_key.get_secret_value().encode(),
+            fields=_listed(self.redact_fields, ","),
+            patterns=_listed(self.redact_patterns, "\n"),
+            most_unpacked=8 * self.body_cap,
+        )
+
+
+def _listed(text: str, separator: str) -> list[str]:
+    return [part.strip() for part in text.split(separator) if part.strip()]
