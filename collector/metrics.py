@@ -34,6 +34,7 @@ class Metrics(Collector):
         self.queued_captures = 0
         self.open_streams = 0
         self.assembling_bytes = 0
+        self.admitted_share = 1.0
         self.suspects = Suspects()
         self.withheld: Counter[str] = Counter()
         self.registry = CollectorRegistry()
@@ -75,6 +76,9 @@ class Metrics(Collector):
         yield GaugeMetricFamily("mirrordiff_open_streams", "Streams open to proxies.", self.open_streams)
         yield GaugeMetricFamily(
             "mirrordiff_assembling_bytes", "Bytes of exchanges that are not finished.", self.assembling_bytes
+        )
+        yield GaugeMetricFamily(
+            "mirrordiff_admitted_share", "Share of requests admitted now, of 1.", self.admitted_share
         )
         suspected = CounterMetricFamily(
             "mirrordiff_suspected_pii",

@@ -16,6 +16,7 @@ from typing import Final
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
+from collector.admission import Admission
 from collector.metrics import Metrics
 from collector.settings import CollectorSettings
 from mirrordiff.process.logs import logger
@@ -62,6 +63,9 @@ class Sink:
             for number in range(PARTITIONS)
         ]
         self._queue: list[_Item] = []
+        self.admission = Admission()
+        self._limit = settings.stream_limit
+        self._backlog = 0
         self._grace = settings.retry_grace
         self._held: deque[tuple[float, _Item]] = deque()
         self._wake = asyncio.Event()
@@ -70,7 +74,13 @@ class Sink:
         self.available = False
 
     def offer(self, pair: bytes, capture: Capture) -> bool:
-        """Take one capture; False, and counted as dropped, where the queue is full."""
+        """Take one capture; False, and counted as dropped, where the queue is full.
+
+        One that is left out on purpose is counted as ``sampled_out`` and is no reason to come again.
+        """
+        if not self.admission.admits(pair):
+            self._metrics.dropped[capture.service, "sampled_out"] += 1
+            return True
         record = capture.SerializeToString()
         if self._metrics.queued_bytes + len(record) > self.most_bytes:
             self._metrics.dropped[capture.service, "queue_full"] += 1
@@ -105,6 +115,7 @@ class Sink:
         """Write what is offered until closed."""
         while True:
             self._release()
+            self._learn()
             if not self._queue:
                 await self._while_idle()
                 if self._closing and not self._held:
@@ -163,6 +174,8 @@ class Sink:
             [(self._fixed[number] + keys[number], [*self._head, *arguments[number]]) for number in used],
         )
         self._metrics.written_batches += 1
+        # A partition that this batch did not touch is as full as the others: pairs are spread evenly.
+        self._backlog = max(answer[7] for answer in answers)
         for answer in answers:
             for result, count in zip(_RESULTS, answer, strict=False):
                 if count:
@@ -176,6 +189,11 @@ class Sink:
             for service in services:
                 self._metrics.dropped[service, "backlog_full"] += min(refused, services[service])
                 refused -= min(refused, services[service])
+
+    def _learn(self) -> None:
+        queued = self._metrics.queued_bytes / self.most_bytes
+        self.admission.learn(max(queued, self._backlog / self._limit), time.monotonic())
+        self._metrics.admitted_share = self.admission.share
 
     def _drop(self, batch: list[_Item], reason: str) -> None:
         for item in batch:
@@ -192,6 +210,8 @@ class Sink:
         try:
             await self._redis.ping()
             await pipeline.execute()
+            if self.admission.share < 1:
+                self._backlog = max([await self._redis.xlen(ready) for ready, *_ in self._fixed])
         except UNAVAILABLE:
             self.available = False
             return
