@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+from collector.metrics import Metrics
+from collector.pairing import pair_key
+from collector.settings import CollectorSettings
+from collector.sink import Sink
 from differ.core.endpoints import LIMIT, OTHER
+from differ.core.excess import Word
+from differ.core.facts import SessionFacts
+from differ.core.policy import Policy
+from differ.core.report import summarise
 from differ.core.tally import Tally
+from differ.core.verdict import judge
 from differ.store.evidence import Evidence, Session
 from differ.store.settlement import SessionId, Settlement
 from differ.worker.builds import Builds
@@ -200,3 +210,32 @@ def test_a_shadow_without_an_answer_is_of_the_build_that_was_seen_last() -> None
     silent.end, silent.headers = END_NO_RESPONSE, b""
     assert builds.candidate(silent) == "2.0"
     assert Builds("", {"orders": "2.0"}).candidate(silent) == "pod"
+
+
+async def test_times_that_make_no_sense_harm_nothing(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """Clocks of proxies jump, and anybody may post a capture."""
+    times = [(0, 0), (-1, -1), (-(2**62), 2**62), (2**62, -(2**62)), (2**62, 2**62)]
+    sink = Sink(redis, CollectorSettings(), Metrics())
+    writer = asyncio.create_task(sink.run())
+    for number in range(100):
+        for place, half in enumerate(pair(number, {"at": 1}, {"at": 2})):
+            capture = half.capture()
+            capture.started_us, capture.duration_us = times[(number + place * (number % 3)) % len(times)]
+            key_of_pair = pair_key(b"orders", b"%d" % number, b"", b"", b"")
+            assert key_of_pair is not None
+            assert sink.offer(key_of_pair, capture)
+    sink.close()
+    await writer
+    with worker(redis_url, tmp_path) as process:
+        await all_judged(redis, process)
+        assert await process.stop() == 0, process.said()
+    session, tally = await only_session(redis)
+    assert totals(tally) == {"compared": 100, "different": 100}
+    epoch = session.epochs[-1]
+    assert epoch.first_us is not None
+    assert epoch.last_us is not None
+    assert 0 <= epoch.last_us - epoch.first_us < 60_000_000
+    facts = SessionFacts("orders", "v2", first_us=epoch.first_us, last_us=epoch.last_us)
+    judged_now = judge(summarise(tally, facts), Policy(), facts, epoch.last_us)
+    assert judged_now.word is Word.FAIL
+    assert judged_now.document()["time"] is not None
