@@ -55,7 +55,7 @@ def compare(
     """
     reason = _incomparable(primary, shadow)
     if reason:
-        return Outcome(Result.SKIPPED, reason=reason)
+        return Outcome(Result.SKIPPED, reason=reason, uncompared=reason)
     if (
         primary.headers == shadow.headers
         and _complete(primary, shadow)

@@ -66,9 +66,9 @@ class Collector:
         """The outcome; ``reason`` says why the body was not compared, where it was not."""
         findings = tuple(_sorted(self._findings))
         if self._regressions:
-            return Outcome(Result.DIFFERENT, findings, omitted=self._omitted)
+            return Outcome(Result.DIFFERENT, findings, omitted=self._omitted, uncompared=reason)
         if reason:
-            return Outcome(Result.SKIPPED, findings, reason, omitted=self._omitted)
+            return Outcome(Result.SKIPPED, findings, reason, self._omitted, reason)
         return Outcome(Result.SAME, findings, omitted=self._omitted)
 
 

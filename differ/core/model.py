@@ -119,9 +119,12 @@ class Outcome:
     ``reason`` is set, and then the body was not compared (findings about status and headers may
     still be there, and where one of them is a regression the outcome is DIFFERENT and ``reason``
     stays empty). Findings are in path order; ``omitted`` tells that there are more than were kept.
+    ``uncompared`` is why the body was not compared, whatever the result: should its findings turn out
+    to be noise, a DIFFERENT pair is not the same.
     """
 
     result: Result
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     omitted: bool = False
+    uncompared: str = ""

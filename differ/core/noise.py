@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
-from differ.core.model import Disposition, End, Finding, Kind, Outcome, Response, Result, Role
+from differ.core.model import Disposition, Finding, Kind, Outcome, Response, Result, Role
 from differ.core.pair import Arrival, Pair
 
 CLOCK: Final = "both sides are timestamps within a minute of their own answer"
@@ -28,8 +28,8 @@ def mark_serve_time(outcome: Outcome, pair: Pair, other: Role = Role.SHADOW) -> 
     """The outcome with serve-time values as NOISE, their evidence as ``rule``.
 
     ``outcome`` is of the primary against ``other``. What is no regression stays as it is, and where no
-    regression is left the pair is no longer DIFFERENT: it is the same, or skipped where an answer was
-    not whole.
+    regression is left the pair is no longer DIFFERENT: it is the same, or skipped where the bodies were
+    not compared.
     """
     response = pair.response(other)
     if outcome.result is not Result.DIFFERENT or response is None:
@@ -42,16 +42,8 @@ def mark_serve_time(outcome: Outcome, pair: Pair, other: Role = Role.SHADOW) -> 
         return replace(outcome, findings=findings)
     if outcome.omitted:
         return outcome  # a regression may be among the findings that were left out
-    reason = _uncompared(pair.primary, response)
-    return replace(
-        outcome, result=Result.SKIPPED if reason else Result.SAME, findings=findings, reason=reason
-    )
-
-
-def _uncompared(primary: Response, other: Response) -> str:
-    """Why the bodies were not compared, where the captures say so."""
-    ends = {response.end for response in (primary, other)} - {End.COMPLETE}
-    return f"not whole: {', '.join(sorted(ends))}" if ends else ""
+    result = Result.SKIPPED if outcome.uncompared else Result.SAME
+    return replace(outcome, result=result, findings=findings, reason=outcome.uncompared)
 
 
 @dataclass(frozen=True, slots=True)

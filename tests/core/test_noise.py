@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from differ.core.compare import Where, compare
 from differ.core.model import Disposition, End, Finding, Kind, Outcome, Response, Result, Role
 from differ.core.noise import CLOCK, ECHO, mark_serve_time
 from differ.core.pair import UNKNOWN, Arrival
-from differ.core.paths import Part, Path
+from differ.core.rules import NO_RULES
 from tests.core.evidence_kit import body, finding, outcome, pair
 
 AT = datetime(2026, 11, 23, 14, 22, 7, 113_000, tzinfo=UTC)
@@ -133,15 +134,23 @@ def test_a_control_is_judged_by_its_own_clock() -> None:
     assert mark_serve_time(noisy, PAIR, Role.CONTROL) is noisy
 
 
-def test_what_was_not_whole_is_skipped_not_same() -> None:
-    cut = replace(PAIR, shadow=Response(200, end=End.TRUNCATED))
-    stamped = finding(
-        Path(Part.HEADER, "x-at"),
-        primary="Mon, 23 Nov 2026 14:22:07 GMT",
-        shadow="Mon, 23 Nov 2026 14:22:08 GMT",
-    )
-    marked = mark_serve_time(outcome(stamped), cut)
-    assert (marked.result, marked.reason) == (Result.SKIPPED, "not whole: truncated")
+@pytest.mark.parametrize(
+    ("content", "end", "why"),
+    [(b"{}", End.TRUNCATED, "cut at the capture's cap"), (b"no gzip", End.COMPLETE, "gzip")],
+)
+def test_what_could_not_be_compared_is_skipped_not_same(content: bytes, end: End, why: str) -> None:
+    """Once the clock in a header is taken for noise, all that is left is a body that nobody compared."""
+
+    def answer(at: str) -> Response:
+        headers = (("content-type", "application/json"), ("content-encoding", "gzip"), ("x-at", at))
+        return replace(PAIR.primary, headers=headers, body=content, end=end)
+
+    primary, shadow = answer("Mon, 23 Nov 2026 14:22:07 GMT"), answer("Mon, 23 Nov 2026 14:22:08 GMT")
+    shadow = replace(shadow, body=content + b" ")
+    found = compare(primary, shadow, NO_RULES, Where("orders", "GET /orders/{id}"))
+    marked = mark_serve_time(found, replace(PAIR, primary=primary, shadow=shadow))
+    assert (found.result, marked.result) == (Result.DIFFERENT, Result.SKIPPED)
+    assert why in marked.reason
 
 
 def test_findings_left_out_may_hide_a_regression() -> None:
