@@ -23,16 +23,17 @@ def shown(session: Session, ids: Iterable[str], view: str) -> None:
     Called before it is shown. Raises PermissionDenied where the caller may not see bodies: whatever way
     led here, nobody passes without the scope and without an event.
     """
-    require(Scope.BODY_READ)
     listed = list(ids)
-    if listed:
-        log.info(
-            "body_shown",
-            who=current().name,
-            session=session_name(session.service_id, session.id),
-            diffs=listed,
-            view=view,
-        )
+    if not listed:
+        return
+    require(Scope.BODY_READ)
+    log.info(
+        "body_shown",
+        who=current().name,
+        session=session_name(session.service_id, session.id),
+        diffs=listed,
+        view=view,
+    )
 
 
 def diffs(session: Session, kept: Iterable[KeptDiff], *, full: bool) -> tuple[Diff, ...]:

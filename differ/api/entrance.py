@@ -43,5 +43,7 @@ def entrance(settings: ApiSettings) -> Entrance:
     public = urlsplit(settings.public_url)
     # What only this machine reaches is called by its name. A page from elsewhere that gave this address
     # to a name of its own would call it by that name.
-    hosts = frozenset({public.hostname or ""}) if is_loopback(settings.api_http) else None
+    hosts = (
+        frozenset({public.hostname} if public.hostname else ()) if is_loopback(settings.api_http) else None
+    )
     return Entrance(asked, secured, hosts, secured is not None or public.scheme == "https")

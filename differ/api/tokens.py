@@ -72,7 +72,7 @@ class Grants:
 
 def parse_tokens(text: str) -> Grants:
     """The grants of a file. Raises TokensError with every problem at once, each with its line."""
-    faults = Faults()
+    faults = Faults(secret=True)
     if text.lstrip().startswith("{"):
         # A JSON object is YAML, too: an item of a list a line.
         text = "\n".join(f"- {line}" if line.strip() else "" for line in text.splitlines())
@@ -111,11 +111,11 @@ def _grant(item: Entry, grants: Grants, lines: dict[str, int], faults: Faults) -
             faults.add(members[kind].line, "sha256: write the 64 hexadecimal digits of the token's SHA-256")
         elif value == _EMPTY:
             faults.add(members[kind].line, "sha256: this is the one of no text at all")
-        _once(f"the name {name}", members[kind].line, lines, faults)
+        _once("this name", item.line, lines, faults, name)
     elif "name" in members:
         faults.add(members["name"].line, f"name: a {kind} has its own")
     # No value of sha256 is repeated: a token may have been put there by mistake.
-    _once("this sha256" if kind == "sha256" else f"{kind} {value}", members[kind].line, lines, faults, value)
+    _once(f"this {kind}", members[kind].line, lines, faults, value)
     if kind == "sha256":
         grants.tokens[value] = Caller.of(name, scopes)
     elif kind == "user":
@@ -124,7 +124,7 @@ def _grant(item: Entry, grants: Grants, lines: dict[str, int], faults: Faults) -
         grants.groups[value] = scopes
 
 
-def _once(what: str, line: int, lines: dict[str, int], faults: Faults, key: str = "") -> None:
+def _once(what: str, line: int, lines: dict[str, int], faults: Faults, key: str) -> None:
     first = lines.setdefault(f"{what} {key}", line)
     if first != line:
         faults.add(line, f"{what} is given twice, first in line {first}")

@@ -26,9 +26,13 @@ class PolicyError(Exception):
 
 
 class Faults:
-    """The problems found so far; false while there are none."""
+    """The problems found so far; false while there are none.
 
-    def __init__(self) -> None:
+    With ``secret`` none of them repeats anything of the document but names that are known.
+    """
+
+    def __init__(self, *, secret: bool = False) -> None:
+        self.secret = secret
         self._found: list[tuple[int, str]] = []
 
     def __bool__(self) -> bool:
@@ -53,7 +57,8 @@ def open_document(text: str, faults: Faults, name: str = "the policy") -> Entry 
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
-        faults.add(line, f"not YAML: {error.problem or 'unreadable'}")
+        problem = "" if faults.secret else error.problem
+        faults.add(line, f"not YAML: {problem or 'unreadable'}")
         return None
     except (yaml.YAMLError, RecursionError):
         faults.add(1, "not YAML: a character or a nesting that YAML does not allow")
@@ -90,9 +95,10 @@ class Entry:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
             line = int(key.start_mark.line) + 1
             if name not in known:
+                told = "unknown key" if faults.secret else f"unknown key {name!r}"
                 close = get_close_matches(name, known, 1)
                 hint = f"did you mean {close[0]}?" if close else f"known are {_listed(known)}"
-                faults.add(line, f"unknown key {name!r} in {self._name}: {hint}")
+                faults.add(line, f"{told} in {self._name}: {hint}")
             elif name in found:
                 faults.add(line, f"{name} is given twice, first in line {found[name].line}")
             else:
@@ -165,7 +171,7 @@ class Entry:
         return str(self._node.value) if isinstance(self._node, yaml.ScalarNode) else ""
 
     def _fault(self, faults: Faults, wanted: str) -> None:
-        shown = f" is {self._scalar()!r}" if self._scalar() else ""
+        shown = f" is {self._scalar()!r}" if self._scalar() and not faults.secret else ""
         faults.add(self.line, f"{self._name}{shown}: {wanted}")
 
 

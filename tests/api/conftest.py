@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import grpc.aio
 import httpx
@@ -53,8 +54,18 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def running(redis: Client, policy: Policy | None = None) -> AsyncIterator[Api]:
-    """Both servers, in this event loop. The clock stands eleven minutes after the seeds' start."""
+async def running(
+    redis: Client,
+    policy: Policy | None = None,
+    *,
+    trust: ssl.SSLContext | Literal[True] = True,
+    credentials: grpc.ChannelCredentials | None = None,
+    **given: Any,
+) -> AsyncIterator[Api]:
+    """Both servers, in this event loop. The clock stands eleven minutes after the seeds' start.
+
+    ``given`` are further settings; ``trust`` and ``credentials`` are the clients' where those are TLS.
+    """
     evidence = Evidence(redis)
     snapshots = Snapshots(
         evidence,
@@ -71,21 +82,29 @@ async def running(redis: Client, policy: Policy | None = None) -> AsyncIterator[
         return ""
 
     settings = ApiSettings(
-        api_grpc=Address("127.0.0.1", free_port()), api_http=Address("127.0.0.1", free_port())
+        api_grpc=Address("127.0.0.1", free_port()), api_http=Address("127.0.0.1", free_port()), **given
     )
     entered = entrance(settings)
     server, checks = grpc_server(service, settings, entered)
     await announce(checks)
     await server.start()
     async with (
-        serve(create_app(service, ready, entered), settings.api_http),
-        httpx.AsyncClient(base_url=f"http://{settings.api_http}") as client,
-        grpc.aio.insecure_channel(str(settings.api_grpc)) as channel,
+        serve(create_app(service, ready, entered), settings.api_http, secured=entered.tls),
+        httpx.AsyncClient(
+            base_url=f"{'https' if entered.tls else 'http'}://{settings.api_http}", verify=trust
+        ) as client,
+        _channel(settings, credentials) as channel,
     ):
         stub: ReportServiceAsyncStub = ReportServiceStub(channel)
         yield Api(client, stub, channel, settings.api_http, service)
         service.close()
     await server.stop(0)
+
+
+def _channel(settings: ApiSettings, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    if credentials is None:
+        return grpc.aio.insecure_channel(str(settings.api_grpc))
+    return grpc.aio.secure_channel(str(settings.api_grpc), credentials)
 
 
 @pytest.fixture
