@@ -43,6 +43,7 @@ class Api:
     channel: grpc.aio.Channel
     address: Address
     service: ReportService
+    grpc_address: Address
 
 
 def free_port() -> int:
@@ -96,7 +97,7 @@ async def running(
         _channel(settings, credentials) as channel,
     ):
         stub: ReportServiceAsyncStub = ReportServiceStub(channel)
-        yield Api(client, stub, channel, settings.api_http, service)
+        yield Api(client, stub, channel, settings.api_http, service, settings.api_grpc)
         service.close()
     await server.stop(0)
 
