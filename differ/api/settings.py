@@ -44,7 +44,7 @@ class ApiSettings(TlsSettings):
         Path("/var/run/secrets/kubernetes.io/serviceaccount"),
         description="the API's own token and the cluster's ca.crt",
     )
-    policy: Path | None = Field(None, description="the policy file; without one the defaults decide")
+    policy: Path | None = Field(None, description="the policy, or a folder with <gate>.yaml for each gate")
     rules: Path | None = Field(None, description="the workers' rules file, for the notes of its rules")
     public_url: str = Field(
         "",

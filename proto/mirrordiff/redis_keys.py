@@ -73,7 +73,7 @@ KEYS: Final = (
         "the recognised endpoints of a session, so that all workers keep to one bound"),
     Key("profile", "md:profile:<service>", "hash", 30 * DAY, "api", "api",
         "how v1 differs from itself: the counts of a session of v1 against v1, and when they were taken"),
-    Key("losses", "md:losses", "hash", 30 * DAY, "collector", "api",
+    Key("losses", "md:losses", "hash", 30 * DAY, "collector", "worker, api",
         "captures that were not kept, by service and reason"),
     Key("verdict", "md:verdict:<session>", "hash", 30 * DAY, "api", "api",
         "the first decision of each gate on a session"),
