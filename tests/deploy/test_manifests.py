@@ -181,12 +181,14 @@ def processes(folder: str = "base") -> dict[str, tuple[Object, Object]]:
     return found
 
 
+def _optional(variable: Object) -> bool:
+    return bool(variable.get("valueFrom", {}).get("secretKeyRef", {}).get("optional"))
+
+
 def environment(container: Object) -> dict[str, str]:
-    """The variables of a container; what a Secret has is made up."""
-    return {
-        each["name"]: each.get("value", "redis://user:secret@redis.example:6379/0")
-        for each in container["env"]
-    }
+    """The variables of a container; what a Secret must have is made up, and what it may have is not there."""
+    needed = [each for each in container["env"] if not _optional(each)]
+    return {each["name"]: each.get("value", "redis://user:secret@redis.example:6379/0") for each in needed}
 
 
 def test_there_is_a_deployment_for_each_process() -> None:
@@ -198,7 +200,8 @@ def test_variables_are_settings_and_ports_are_those_listened_on(process: str) ->
     model = PROCESSES[process]
     _, container = processes()[process]
     variables = environment(container)
-    unknown = {name for name in variables if name.removeprefix(PREFIX).lower() not in model.model_fields}
+    named = [each["name"] for each in container["env"]]
+    unknown = {name for name in named if name.removeprefix(PREFIX).lower() not in model.model_fields}
     assert unknown == set()
     listened = ports(load(model, variables))
     assert {port["containerPort"] for port in container["ports"]} == listened
