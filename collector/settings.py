@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 
 from collector.redaction import Redaction
-from mirrordiff.process.settings import Address, OptionalAddress, parse_address
+from mirrordiff.process.settings import PREFIX, Address, OptionalAddress, parse_address
 from mirrordiff.process.tls import TlsSettings
 
 ListenAddress = Annotated[Address, BeforeValidator(parse_address)]
@@ -61,7 +61,7 @@ class CollectorSettings(TlsSettings):
 
     def redaction(self) -> Redaction:
         """As configured. Raises ValueError saying what cannot be."""
-        return Redaction(
+        made = Redaction(
             _listed(self.redact_headers, ","),
             mode=self.redact_mode,
             key=self.redact_key.get_secret_value().encode(),
@@ -69,6 +69,14 @@ class CollectorSettings(TlsSettings):
             patterns=_listed(self.redact_patterns, "\n"),
             most_unpacked=8 * self.body_cap,
         )
+        others = [each for each in (self.collector_grpc, self.collector_http) if not each.is_loopback]
+        if self.redact_mode == "full" and others and self.tls_client_ca is None:
+            # Whoever keeps everything knows at least from whom it comes, and that nobody read it on the way.
+            raise ValueError(
+                f"{PREFIX}REDACT_MODE: full is for proxies that show a certificate: "
+                f"give {PREFIX}TLS_CLIENT_CA, or listen on 127.0.0.1 and not on {' and '.join(map(str, others))}"
+            )
+        return made
 
 
 def _listed(text: str, separator: str) -> list[str]:

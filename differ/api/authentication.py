@@ -5,7 +5,6 @@ An API that asks nobody who they are is for one machine. On any other address it
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -14,7 +13,7 @@ from differ.api.access import ANYONE, Caller, Unauthenticated
 from differ.api.settings import ApiSettings
 from differ.api.tokenreview import TokenReview, in_cluster
 from differ.api.tokens import Grants, TokenFile, TokensError
-from mirrordiff.process.settings import PREFIX, Address, SettingsError
+from mirrordiff.process.settings import PREFIX, SettingsError
 
 LONGEST_TOKEN: Final = 16 * 1024
 
@@ -86,16 +85,6 @@ def bearer(header: str | None) -> str | None:
     return token.strip()
 
 
-def is_loopback(address: Address) -> bool:
-    """Whether this machine alone can reach it."""
-    if address.host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address.host).is_loopback
-    except ValueError:
-        return False
-
-
 def authentication(settings: ApiSettings) -> Authentication:
     """The one that the settings ask for. Raises SettingsError with every problem."""
     if settings.tokens is None:
@@ -136,7 +125,7 @@ def _unguarded(settings: ApiSettings) -> Iterable[str]:
     if settings.api_open:
         return
     for name, address in (("API_HTTP", settings.api_http), ("API_GRPC", settings.api_grpc)):
-        if not is_loopback(address):
+        if not address.is_loopback:
             yield (
                 f"{PREFIX}{name}: {address} can be reached by others, who would see captured responses: give "
                 f"{PREFIX}TOKENS, or listen on 127.0.0.1, or let everybody in with {PREFIX}API_OPEN=true"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from differ.api.authentication import Authentication, authentication, is_loopback
+from differ.api.authentication import Authentication, authentication
 from differ.api.settings import ApiSettings
 from mirrordiff.process.settings import SettingsError
 from mirrordiff.process.tls import Tls, tls
@@ -43,7 +43,5 @@ def entrance(settings: ApiSettings) -> Entrance:
     public = urlsplit(settings.public_url)
     # What only this machine reaches is called by its name. A page from elsewhere that gave this address
     # to a name of its own would call it by that name.
-    hosts = (
-        frozenset({public.hostname} if public.hostname else ()) if is_loopback(settings.api_http) else None
-    )
+    hosts = frozenset({public.hostname} if public.hostname else ()) if settings.api_http.is_loopback else None
     return Entrance(asked, secured, hosts, secured is not None or public.scheme == "https")
