@@ -35,6 +35,9 @@ FROM_ENDPOINTS: Final = 3
 
 GROUP_SHOWN: Final = 5
 
+REASONS: Final = 8
+"""Checks listed as reasons; the rest is behind a fold."""
+
 _TONES: Final = {Word.PASS: "pass", Word.FAIL: "fail", Word.INCONCLUSIVE: "wait"}
 _GLYPHS: Final = {Word.PASS: "✓", Word.FAIL: "✕", Word.INCONCLUSIVE: "?"}
 _HEADLINES: Final = {
@@ -89,6 +92,8 @@ def build(
     chosen = chosen_signature(verdict, kept, wanted)
     totals = report.totals
     checks = list(_grouped(verdict.checks))
+    deciding = [check for check in checks if _decides(verdict, check)]
+    others = [check for check in checks if not _decides(verdict, check)]
     candidate = facts.candidate or "unknown build"
     return ReportView(
         title=f"{verdict.word} · {facts.service} {facts.primary_version} → {candidate}",
@@ -100,9 +105,9 @@ def build(
         coverage=coverage(verdict),
         policy=report.policy.id,
         verdict=verdict_view(verdict),
-        checks=tuple(check_view(check) for check in checks if _decides(verdict, check)),
-        quiet_checks=tuple(check_view(check) for check in checks if not _decides(verdict, check)),
-        quiet_summary=_quiet_summary(verdict, checks),
+        checks=tuple(map(check_view, deciding[:REASONS])),
+        quiet_checks=tuple(map(check_view, [*deciding[REASONS:], *others])),
+        quiet_summary=_quiet_summary(deciding[REASONS:], others),
         filters=() if saved is not None else filters,
         endpoints=tuple(
             _endpoint(each, _Links(kept, wanted, chosen, saved, samples or {})) for each in shown
@@ -158,9 +163,21 @@ def _sentence(verdict: Verdict) -> str:
             return head + (f"Worst: {worst}" if worst else verdict.summary)
         case Word.INCONCLUSIVE:
             need = f" About {verdict.need:,} more pairs decide." if verdict.need else ""
-            first = verdict.reasons[0].message if verdict.reasons else "Nothing was compared yet"
             seen = f" Seen so far: {worst}" if worst else ""
-            return f"{first}.{need}{seen}"
+            return f"{_open(verdict.reasons)}{need}{seen}"
+
+
+def _open(reasons: Sequence[Check]) -> str:
+    """What is missing for a decision, in a sentence."""
+    if not reasons:
+        return "Nothing was compared yet."
+    first = next((check for check in reasons if not check.endpoint), None)
+    if first is None:
+        return f"{_count(len(reasons), 'check')} undecided."
+    more = f", and {_count(len(reasons) - 1, 'check')} undecided" if len(reasons) > 1 else ""
+    parts = [first.measure, f"wanted {first.limit}" if first.limit else ""]
+    numbers = ", ".join(part for part in parts if part)
+    return f"Missing: {first.name}{f' ({numbers})' if numbers else ''}{more}."
 
 
 def _worst(regressed: Sequence[EndpointReport]) -> str:
@@ -243,12 +260,12 @@ def _decides(verdict: Verdict, check: Check) -> bool:
     return check.holds_up and not (verdict.word is Word.FAIL and check.result is not Word.FAIL)
 
 
-def _quiet_summary(verdict: Verdict, checks: Sequence[Check]) -> str:
-    """What the checks that are no reason are, in a line."""
-    undecided = sum(check.holds_up and not _decides(verdict, check) for check in checks)
-    passing = sum(check.mode is Mode.GATING and check.result is Word.PASS for check in checks)
-    advisory = sum(check.mode is Mode.ADVISORY for check in checks)
-    said = {"undecided": undecided, "passed": passing, "advisory": advisory}
+def _quiet_summary(reasons: Sequence[Check], others: Sequence[Check]) -> str:
+    """What the checks are that are not listed, in a line: further reasons, and what is no reason."""
+    undecided = sum(check.holds_up for check in others)
+    passing = sum(check.mode is Mode.GATING and check.result is Word.PASS for check in others)
+    advisory = sum(check.mode is Mode.ADVISORY for check in others)
+    said = {"more like these": len(reasons), "undecided": undecided, "passed": passing, "advisory": advisory}
     parts = [f"{count:,} {word}" for word, count in said.items() if count]
     return f"Other checks: {', '.join(parts)}" if parts else ""
 

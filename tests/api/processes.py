@@ -52,16 +52,20 @@ async def api_process(redis_url: str, **environ: str) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "differ", "api", env={**os.environ, **settings}, stderr=asyncio.subprocess.PIPE
     )
-    async with httpx.AsyncClient(base_url=f"http://{http}") as client:
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{http}") as client:
 
-        async def ready() -> bool:
-            assert process.returncode is None, "the API ended"
-            with contextlib.suppress(httpx.HTTPError):
-                return (await client.get("/readyz")).status_code == 200
-            return False
+            async def ready() -> bool:
+                if process.returncode is not None:
+                    raise AssertionError(f"the API ended: {(await process.communicate())[1].decode()}")
+                with contextlib.suppress(httpx.HTTPError):
+                    return (await client.get("/readyz")).status_code == 200
+                return False
 
-        await eventually(ready, "the API is ready")
-    yield http
-    process.terminate()
-    _, err = await process.communicate()
+            await eventually(ready, "the API is ready")
+        yield http
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        _, err = await process.communicate()
     assert process.returncode == 0, err.decode()
