@@ -74,7 +74,8 @@ class CollectorSettings(TlsSettings):
             # Whoever keeps everything knows at least from whom it comes, and that nobody read it on the way.
             raise ValueError(
                 f"{PREFIX}REDACT_MODE: full is for proxies that show a certificate: "
-                f"give {PREFIX}TLS_CLIENT_CA, or listen on 127.0.0.1 and not on {' and '.join(map(str, others))}"
+                f"give {PREFIX}TLS_CLIENT_CA, or listen on 127.0.0.1 "
+                f"and not on {' and '.join(map(str, others))}"
             )
         return made
 

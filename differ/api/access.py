@@ -93,10 +93,19 @@ def require(scope: Scope | None) -> None:
 OPEN_PATHS: Final = frozenset(
     {"/livez", "/readyz", "/metrics", "/openapi.json", "/login", "/logout", "/assets/report.js"}
 )
-"""Paths that ask nobody who they are: they show nothing captured, and no verdict's reasons."""
+"""Paths that ask nobody who they are: they show nothing captured, and no verdict."""
 
 Parameters: TypeAlias = Iterable[tuple[str, str]]
 """Query parameters, in order and as often as they are given."""
+
+
+def is_open(path: str) -> bool:
+    """Whether a path, or a route's template, asks nobody who they are.
+
+    Flagger's hooks are open, too, since Flagger can send no token: they say a gate's word and one line.
+    """
+    return path in OPEN_PATHS or path.startswith("/hooks/flagger/")
+
 
 HttpRule: TypeAlias = "Scope | Callable[[Parameters], Scope]"
 GrpcRule: TypeAlias = "Scope | Callable[[Any], Scope]"
@@ -138,10 +147,8 @@ HTTP: Final[dict[tuple[str, str], HttpRule]] = {
     ("GET", "/v1/services/{service_id}/profile"): Scope.VERDICT_READ,
     ("POST", "/v1/services/{service_id}/profile"): Scope.WRITE,
     ("DELETE", "/v1/services/{service_id}/profile"): Scope.WRITE,
-    # These ask by POST, because release tools do; they change nothing.
+    # It asks by POST, because Spinnaker does, and changes nothing.
     ("POST", f"{_GATE}:evaluate"): Scope.VERDICT_READ,
-    ("POST", "/hooks/flagger/event"): Scope.VERDICT_READ,
-    ("POST", "/hooks/flagger/{hook}"): Scope.VERDICT_READ,
     # The page leaves out examples for a caller who may not see bodies.
     ("GET", "/"): Scope.VERDICT_READ,
     ("GET", "/services/{service_id}"): Scope.VERDICT_READ,

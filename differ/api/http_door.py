@@ -20,9 +20,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from differ.api.access import (
-    OPEN_PATHS,
     PermissionDenied,
     Unauthenticated,
+    is_open,
     need_http,
     require,
     serve_as,
@@ -67,7 +67,7 @@ class HttpDoor:
             return
         self._check_host(request)
         _check_site(request)
-        if request.url.path in OPEN_PATHS:
+        if is_open(request.url.path):
             return
         header = request.headers.get("authorization")
         if header is None and COOKIE in request.cookies and not self._authentication.open:
@@ -89,7 +89,7 @@ class HttpDoor:
 async def demand(request: Request) -> None:
     """The dependency of every route. Raises PermissionDenied where the caller may not use it."""
     template = str(request.scope["route"].path)
-    if template not in OPEN_PATHS:
+    if not is_open(template):
         require(need_http(request.method, template, request.query_params.multi_items()))
 
 
