@@ -21,6 +21,9 @@ from differ.worker.builds import Builds
 from differ.worker.endpoints import Endpoints
 from mirrordiff.v1.capture_pb2 import Capture
 
+UNPAIRED = "unpaired"
+"""The result of a response that stayed alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -73,7 +76,7 @@ class Judge:
             builds.primary(capture) if role is Role.PRIMARY else "",
             endpoint,
             count_unpaired(role, endpoint, reason),
-            "unpaired",
+            UNPAIRED,
         )
 
     def _pair(

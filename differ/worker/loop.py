@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from differ.store.deliveries import Deliveries, Delivery
 from differ.store.settlement import Judged, Settlement
 from differ.worker.endpoints import Endpoints
-from differ.worker.judge import Finding, Judge
+from differ.worker.judge import UNPAIRED, Finding, Judge
 from differ.worker.metrics import Metrics
 from differ.worker.register import Register
 from differ.worker.ruleset import Rules
@@ -126,7 +126,10 @@ class Worker:
         for number, delivery in enumerate(sorted(deliveries, key=_alone), 1):
             if number % PAUSE_AFTER == 0:
                 await asyncio.sleep(0)
-            findings.append((delivery, None if delivery.given_up else self._judge.judge(delivery)))
+            finding = None if delivery.given_up else self._judge.judge(delivery)
+            if finding is not None and finding.result != UNPAIRED:
+                self._register.on(finding.session)
+            findings.append((delivery, finding))
         if self._endpoints.fresh:
             left_out = await self._patiently(self._endpoints.agree)
             for at, (delivery, finding) in enumerate(findings):
@@ -148,7 +151,7 @@ class Worker:
             if finding.diff is not None:
                 kept.append((delivery.partition, session, finding))
             self._register.saw(
-                finding.session, finding.primary_version, rules, current=finding.result != "unpaired"
+                finding.session, finding.primary_version, rules, paired=finding.result != UNPAIRED
             )
         await self._patiently(self._register.write_new)
         for partition, session, finding in kept:

@@ -27,11 +27,14 @@ class Register:
         """The candidate of each service that was seen last."""
         return self._candidates
 
-    def saw(self, session: SessionId, primary_version: str, rules: RuleSet, *, current: bool) -> None:
-        """A session was seen. ``current``: on a shadow's word, so this is the service's candidate now."""
+    def on(self, session: SessionId) -> None:
+        """A shadow says that its service is on this candidate now."""
+        self._candidates[session.service] = session.candidate
+
+    def saw(self, session: SessionId, primary_version: str, rules: RuleSet, *, paired: bool) -> None:
+        """A session was seen: a pair of it, or a response that stayed alone."""
         part = session, rules.digest
-        if current:
-            self._candidates[session.service] = session.candidate
+        if paired:
             self._paired.add(part)
         self._rules[rules.digest] = len(rules.rules)
         versions = self._seen.setdefault(part, set())
