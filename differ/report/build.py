@@ -16,6 +16,7 @@ from differ.core.rate import Rate, percent
 from differ.core.report_model import EndpointReport, FieldReport, SignatureReport, State
 from differ.core.verdict import Verdict
 from differ.report.example import ExampleView, milliseconds
+from differ.report.rule_text import accepting, ignoring
 from differ.report.view import (
     Bar,
     CheckView,
@@ -121,6 +122,7 @@ def build(
             for rule in sorted(report.rules, key=lambda rule: -rule.ignored)
         ),
         noise=tuple(_noise(report.endpoints)),
+        proposals=tuple(_proposals(verdict, chosen)),
         groups=tuple(_groups(report.endpoints)),
         suggestions=tuple(
             CountView(each.rule, "", f"{each.endpoint}: {each.why}") for each in report.suggestions
@@ -427,6 +429,21 @@ def _quiet(each: EndpointReport, place: FieldReport) -> FieldView:
         disposition="ignored" if ignored else "noise",
         note="; ".join(map(str, place.changes)),
     )
+
+
+def _proposals(verdict: Verdict, chosen: str) -> Iterator[CountView]:
+    """What a reviewer may make of the signature whose example is shown, as rules to paste."""
+    facts = verdict.facts
+    for one in verdict.report.signatures:
+        if one.id == chosen:
+            accept = accepting(one.signature, facts.service, facts.candidate)
+            ignore = ignoring(one.signature, facts.service)
+            if accept:
+                yield CountView(accept, "", f"It is meant: accept {one.signature} of {facts.candidate} alone")
+            if ignore:
+                yield CountView(
+                    ignore, "", f"It never matters: ignore {one.signature.field} on this endpoint"
+                )
 
 
 def _groups(endpoints: Sequence[EndpointReport]) -> Iterator[CountView]:

@@ -125,6 +125,7 @@ class ReportView:
     rules: tuple[CountView, ...]
     noise: tuple[CountView, ...]
     suggestions: tuple[CountView, ...]
+    proposals: tuple[CountView, ...]
     groups: tuple[CountView, ...]
     latency: tuple[CountView, ...]
     sessions: tuple[LinkView, ...] = field(default=())

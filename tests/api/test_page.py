@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from differ.core.rules import parse_rules
 from mirrordiff.process.redis import Client
 from tests.api.conftest import Api
 from tests.api.seeding import Seed, planted
@@ -104,6 +105,14 @@ async def test_the_address_says_what_is_shown(api: Api, redis: Client) -> None:
     page = await page_of(api, f"/services/orders/sessions/v2?signature={signature}&example=2")
     assert re.search(r"example 2 of \d", page.text)
     assert "3.90" in page.text
+
+
+async def test_a_change_can_be_accepted_with_the_rule_on_the_page(api: Api, redis: Client) -> None:
+    await planted(Seed(), pairs=360).write(redis)
+    page = await page_of(api)
+    proposed = page.text.partition("accept status 200→500 of v2 alone:")[2].partition("Paste it below")[0]
+    rules = parse_rules(f"rules:\n{proposed.strip()}")
+    assert [rule.note for rule in rules.rules] == ["say here why, and who agreed"]
 
 
 async def test_an_attack_is_shown_as_text(api: Api, redis: Client) -> None:
