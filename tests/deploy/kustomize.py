@@ -17,7 +17,7 @@ Object = dict[str, Any]
 _KNOWN = {
     "apiVersion", "kind", "namespace", "resources", "components", "patches", "configMapGenerator",
 }  # fmt: skip
-_CLUSTER_WIDE = {"Namespace", "ClusterAnalysisTemplate", "GatewayClass"}
+_CLUSTER_WIDE = {"Namespace", "ClusterRoleBinding", "ClusterAnalysisTemplate", "GatewayClass"}
 
 
 def documents(file: Path) -> list[Object]:
@@ -65,7 +65,7 @@ def _patched(objects: list[Object], kustomization: Object) -> None:
 
 
 def _apply(target: Any, operation: Object) -> None:
-    """One operation of a JSON patch (RFC 6902): add or remove on objects, replace on both."""
+    """One operation of a JSON patch (RFC 6902), as far as it is used here."""
     *parents, last = (
         part.replace("~1", "/").replace("~0", "~") for part in operation["path"].strip("/").split("/")
     )
@@ -74,6 +74,8 @@ def _apply(target: Any, operation: Object) -> None:
     match operation["op"], target:
         case "replace", list():
             target[int(last)] = copy.deepcopy(operation["value"])
+        case "add", list() if last == "-":
+            target.append(copy.deepcopy(operation["value"]))
         case ("add", dict()) | ("replace", dict()):
             target[last] = copy.deepcopy(operation["value"])
         case "remove", dict():
