@@ -17,6 +17,7 @@ another's libraries.
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from enum import IntEnum
@@ -50,6 +51,7 @@ COMMANDS = {
     "policy": "differ.cli.policy",
     "calibrate": "differ.cli.calibrate",
     "envoy-config": "differ.cli.envoy_config",
+    "import": "differ.cli.import_",
     "completion": "differ.cli.completion",
 }
 """Each command and its module, in which the click command has the command's own name, as Python writes it."""
@@ -69,7 +71,9 @@ class _LazyGroup(click.Group):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        name = f"{name}_" if keyword.iskeyword(name) else name
+        command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}.{cmd_name} is not a command")
         return command

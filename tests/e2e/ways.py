@@ -78,7 +78,9 @@ class Collecting:
         async def found() -> list[Pair]:
             return [pair for pair in await self.pairs() if pair.primary.path == path]
 
-        (pair,) = await eventually(found, f"a pair of {path}; so far {self.metrics.ended}")
+        (pair,) = await eventually(
+            found, f"a pair of {path}; so far {self.metrics.ended} {self.metrics.dropped}"
+        )
         return pair
 
 

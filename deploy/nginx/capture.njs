@@ -1,0 +1,1 @@
+../../differ/proxies/capture.njs

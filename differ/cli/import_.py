@@ -1,0 +1,107 @@
+"""``mirrordiff import``: responses that a browser, proxy or test recorded (HAR) as captures of one side."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from differ.cli import Exit, Unreachable
+
+_IN_ONE_POST = 100
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--role", type=click.Choice(["primary", "shadow", "control"]), required=True)
+@click.option("--service", required=True, help="The service that answered.")
+@click.option("--version", "build", default="", help="The build that answered.")
+@click.option("--collector", default="http://127.0.0.1:8603", show_default=True, metavar="URL")
+def import_(file: Path, role: str, service: str, build: str, collector: str) -> int:
+    """Send the responses in a HAR file to the collector.
+
+    A request is paired by its x-mirrordiff-pair or x-request-id; where it has neither, by its method, path,
+    body and how often the same came before: record both sides from the same requests, in one order.
+    """
+    try:
+        entries = json.loads(file.read_text("utf-8-sig"))["log"]["entries"]
+        documents = list(_documents(entries, {"role": role, "service": service, "version": build}))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise click.UsageError(f"{file} is not a HAR file") from None
+    accepted = rejected = 0
+    for at in range(0, len(documents), _IN_ONE_POST):
+        answer = _post(f"{collector.rstrip('/')}/v1/captures", documents[at : at + _IN_ONE_POST])
+        accepted += answer["accepted"]
+        rejected += answer["rejected"]
+        for error in answer["errors"]:
+            click.echo(f"response {at + error['line']}: {error['reason']}", err=True)
+    click.echo(f"{accepted} accepted, {rejected} rejected")
+    return Exit.PASS if not rejected else Exit.INCONCLUSIVE
+
+
+def _documents(entries: list[Any], fixed: dict[str, str]) -> Iterator[dict[str, object]]:
+    seen: Counter[str] = Counter()
+    for entry in entries:
+        request, response = entry["request"], entry["response"]
+        asked = {header["name"].lower(): header["value"] for header in request["headers"]}
+        url = urlsplit(request["url"])
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        body = request.get("postData", {}).get("text", "")
+        asked_for = json.dumps([request["method"], path, body])
+        seen[asked_for] += 1
+        content = response["content"]
+        packed = content.get("encoding") == "base64"
+        yield fixed | {
+            "method": request["method"],
+            "path": path,
+            "authority": url.netloc.rpartition("@")[2],
+            "pair_id": asked.get("x-mirrordiff-pair", ""),
+            "request_id": asked.get("x-request-id") or f"har-{seen[asked_for]}",
+            "request_body_hash": base64.b64encode(_digest(body)).decode() if body else "",
+            "status": max(0, response["status"]),
+            "headers": [
+                [header["name"], header["value"]]
+                for header in response["headers"]
+                # Recorders keep the body unpacked and whole, and tell HTTP/2's pseudo headers.
+                if header["name"].lower() not in {"content-encoding", "content-length", "transfer-encoding"}
+                and not header["name"].startswith(":")
+            ],
+            "body_base64" if packed else "body": content.get("text", ""),
+            "started_us": round(datetime.fromisoformat(entry["startedDateTime"]).timestamp() * 1_000_000),
+            "duration_ms": max(0, entry.get("time", 0)),
+        }
+
+
+def _digest(body: str) -> bytes:
+    from hashlib import sha256
+
+    return sha256(body.encode()).digest()
+
+
+def _post(url: str, documents: list[dict[str, object]]) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        raise click.UsageError(f"{url} is not a URL of a collector")
+    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+        url,
+        "\n".join(map(json.dumps, documents)).encode(),
+        {"content-type": "application/x-ndjson"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code != 400:
+                raise Unreachable(f"{url} answered {error.code}") from None
+            return dict(json.load(error))
+    except (OSError, ValueError):
+        raise Unreachable(f"{url} does not answer as a collector does") from None

@@ -1,0 +1,171 @@
+"""Captures what an ASGI application answers, where no proxy in front of it can.
+
+::
+
+    app = Capture(app, role="shadow", service="orders", version="v2", collector="http://collector:8603")
+
+Needs the standard library alone. The application never waits: responses are copied as they pass, up to a
+cap, and posted from a thread of its own. What cannot be posted is dropped and counted in ``dropped``.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import hashlib
+import http.client
+import json
+import queue
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+"""Headers of responses that are not even sent to the collector. It redacts further ones."""
+
+_MOST_IN_POST = 200
+
+
+class Capture:
+    """The middleware. One that mirrors stamps ``x-mirrordiff-pair`` or keeps ``x-request-id``."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        role: str,
+        service: str,
+        version: str,
+        collector: str,
+        body_cap: int = 256 * 1024,
+        most_waiting: int = 1000,
+    ) -> None:
+        self._app = app
+        self._fixed = {"role": role, "service": service, "version": version}
+        self._body_cap = body_cap
+        self._waiting: queue.Queue[dict[str, object]] = queue.Queue(most_waiting)
+        self._collector = urlsplit(collector)
+        self.dropped = 0
+        threading.Thread(target=self._post_for_ever, name="mirrordiff", daemon=True).start()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, self._body_cap)
+        try:
+            await self._app(scope, exchange.receiving(receive), exchange.sending(send))
+        finally:
+            document = exchange.document() | self._fixed
+            if "pair_id" in document or "request_id" in document:
+                try:
+                    self._waiting.put_nowait(document)
+                except queue.Full:
+                    self.dropped += 1
+
+    def _post_for_ever(self) -> None:
+        while True:
+            documents = [self._waiting.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(documents) < _MOST_IN_POST:
+                    documents.append(self._waiting.get_nowait())
+            try:
+                taken = self._post(documents)
+            except (OSError, http.client.HTTPException):
+                taken = False
+            if not taken:
+                self.dropped += len(documents)
+
+    def _post(self, documents: list[dict[str, object]]) -> bool:
+        kind = (
+            http.client.HTTPSConnection if self._collector.scheme == "https" else http.client.HTTPConnection
+        )
+        connection = kind(self._collector.netloc, timeout=5)
+        try:
+            connection.request(
+                "POST",
+                f"{self._collector.path.rstrip('/')}/v1/captures",
+                gzip.compress("\n".join(map(json.dumps, documents)).encode(), 1),
+                {"content-type": "application/x-ndjson", "content-encoding": "gzip"},
+            )
+            return connection.getresponse().status == 200
+        finally:
+            connection.close()
+
+
+class _Exchange:
+    def __init__(self, scope: MutableMapping[str, Any], body_cap: int) -> None:
+        self._scope = scope
+        self._body_cap = body_cap
+        self._started_us = time.time_ns() // 1000
+        self._ended = self._began = time.monotonic()
+        self._hash = hashlib.sha256()
+        self._asked = False
+        self._status = 0
+        self._headers: list[tuple[str, str]] = []
+        self._body = bytearray()
+        self._size = 0
+        self._complete = False
+
+    def receiving(self, receive: Receive) -> Receive:
+        async def received() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and message.get("body"):
+                self._hash.update(message["body"])
+                self._asked = True
+            return message
+
+        return received
+
+    def sending(self, send: Send) -> Send:
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._status = message["status"]
+                self._headers = [
+                    (name.decode("latin-1").lower(), value.decode("latin-1"))
+                    for name, value in message.get("headers", ())
+                ]
+            elif message["type"] == "http.response.body":
+                body = message.get("body", b"")
+                self._body += body[: max(0, self._body_cap - len(self._body))]
+                self._size += len(body)
+                self._complete = not message.get("more_body", False)
+                self._ended = time.monotonic()
+            await send(message)
+
+        return sent
+
+    def document(self) -> dict[str, object]:
+        """As ``POST /v1/captures`` takes it."""
+        asked = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._scope["headers"]
+        }
+        path = self._scope.get("raw_path") or self._scope["path"].encode()
+        query = self._scope.get("query_string", b"")
+        document: dict[str, object] = {
+            "method": self._scope["method"],
+            "path": (path + b"?" + query if query else path).decode("latin-1"),
+            "authority": asked.get("host", "")[:256],
+            "status": self._status,
+            "headers": [pair for pair in self._headers if pair[0] not in SECRET],
+            "body_base64": base64.b64encode(self._body).decode(),
+            "body_size": self._size,
+            "started_us": self._started_us,
+            "duration_ms": (self._ended - self._began) * 1000,
+        }
+        if not self._complete:
+            document["end"] = "aborted" if self._status else "no_response"
+        if self._asked:
+            document["request_body_hash"] = self._hash.hexdigest()
+        for field, header in (("pair_id", "x-mirrordiff-pair"), ("request_id", "x-request-id")):
+            if asked.get(header):
+                document[field] = asked[header][:256]
+        return document
