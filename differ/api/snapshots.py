@@ -19,6 +19,10 @@ from differ.core.tally import Tally
 from differ.core.verdict import Verdict, judge, latch, standing
 from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence, Session
+from mirrordiff.process.logs import logger
+from mirrordiff.process.redis import UNAVAILABLE, RedisError
+
+log = logger("differ.api.snapshots")
 
 FRESH_S: Final = 0.5
 """Age up to which a snapshot is given again. Shorter than anyone polls, longer than a burst of askers."""
@@ -72,12 +76,15 @@ class Snapshots:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.pop(next(iter(self._kept)))
             task = asyncio.create_task(self._make(session, gate))
+            # Where every asker has left, nobody else looks at what went wrong.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._kept[place] = (now, task)
         try:
             # One asker who leaves must not take the snapshot from the others.
             return await asyncio.shield(task)
         except Exception:
-            self._kept.pop(place, None)
+            if self._kept.get(place, (now, None))[1] is task:
+                del self._kept[place]
             raise
 
     async def _make(self, session: Session, gate: str) -> Snapshot:
@@ -120,7 +127,13 @@ class Snapshots:
         before = await self.decisions.latched(session, gate, verdict.facts.epoch)
         decided = latch(before, verdict)
         if decided is not None and decided != before:
-            decided = await self.decisions.keep(session, gate, decided)
+            try:
+                decided = await self.decisions.keep(session, gate, decided)
+            except UNAVAILABLE:
+                raise
+            except RedisError as error:
+                # Full, a replica, or not allowed to: what was decided is decided, and said all the same.
+                log.warning("decision_not_kept", error=type(error).__name__)
         return standing(verdict, decided)
 
     def facts(self, service: str, candidate: str, gate: str) -> SessionFacts:

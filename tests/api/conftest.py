@@ -61,6 +61,7 @@ async def running(
     *,
     trust: ssl.SSLContext | Literal[True] = True,
     credentials: grpc.ChannelCredentials | None = None,
+    fresh_s: float = 0,
     **given: Any,
 ) -> AsyncIterator[Api]:
     """Both servers, in this event loop. The clock stands eleven minutes after the seeds' start.
@@ -75,7 +76,7 @@ async def running(
         dict,
         lambda: START_US / 1_000_000 + 660,
         public_url="https://diff.example",
-        fresh_s=0,
+        fresh_s=fresh_s,
     )
     service = ReportService(evidence, snapshots, Pace(every_s=0.02, heartbeat_s=0.2))
 

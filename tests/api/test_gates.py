@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from differ.core.policy import Policy
@@ -80,6 +82,30 @@ async def test_the_policy_decides(redis: Client) -> None:
     await seed.write(redis)
     async with running(redis, Policy(min_pairs=10, min_duration=1, tolerance=0.3)) as api:
         assert await verdict(api) == ("PASS", [])
+
+
+async def test_a_store_that_takes_no_more_writes_still_gets_a_verdict(api: Api, redis: Client) -> None:
+    await planted(Seed()).write(redis)
+    await redis.config_set("maxmemory", "1")
+    try:
+        word, _ = await verdict(api)
+    finally:
+        await redis.config_set("maxmemory", "0")
+    assert word == "FAIL"
+    assert not await redis.exists("md:verdict:orders/v2")
+
+
+async def test_all_who_ask_at_once_share_one_snapshot(redis: Client) -> None:
+    seed = Seed()
+    seed.same(20)
+    await seed.write(redis)
+    async with running(redis, fresh_s=60) as api:
+        asked = [api.service.snapshot("orders", "v2") for _ in range(10)]
+        # One who leaves takes nothing from the others.
+        first = asyncio.create_task(api.service.snapshot("orders", "v2"))
+        snapshots = asyncio.gather(*asked)
+        first.cancel()
+        assert len({id(snapshot) for snapshot in await snapshots}) == 1
 
 
 @pytest.fixture
