@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench lock clean
+.PHONY: help install demo test lint format bench sbom lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ format: $(STAMP)  ## apply the style
 
 bench: $(STAMP)  ## speed and memory, measured here and now
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+sbom: $(STAMP)  ## what an installation consists of, with digests, as CycloneDX in dist/sbom.json
+	@mkdir -p dist
+	@$(BIN)/uv export --quiet --preview-features sbom-export --locked --all-extras --no-dev --format cyclonedx1.5 --output-file dist/sbom.json
 
 lock:  ## take newer dependencies into uv.lock
 	@$(BIN)/uv lock --upgrade

@@ -221,6 +221,8 @@ class Stack:
         # What is not set here is the user's to set, but nothing that would turn these processes to
         # another place than the flags say.
         environ = {"MIRRORDIFF_REDIS_URL": self.redis_url, "MIRRORDIFF_RULES": "", "MIRRORDIFF_POLICY": ""}
+        # Envoy and the probes of this stack speak to them in the clear, on this machine.
+        environ |= {f"MIRRORDIFF_TLS_{file}": "" for file in ("CERT", "KEY", "CLIENT_CA")}
         if name == "collector":
             environ["MIRRORDIFF_COLLECTOR_GRPC"] = str(self.collector_grpc)
             environ["MIRRORDIFF_COLLECTOR_HTTP"] = str(self.http[name])
