@@ -13,11 +13,15 @@ import click
 from differ.cli import Unreachable
 from differ.core import rules
 from differ.core.endpoints import TemplateError
+from differ.core.lifting.protobuf import SchemaError
 from differ.core.policy import PolicyError
 from mirrordiff.process import logs
 from mirrordiff.process.http import AddressInUse
 from mirrordiff.process.redis import UnsuitableRedis
 from mirrordiff.process.settings import Settings, SettingsError, load
+
+_WRONG = (SettingsError, rules.RulesError, TemplateError, PolicyError, SchemaError, UnsuitableRedis)
+"""What a process says of settings, files and servers that it cannot work with."""
 
 Model = TypeVar("Model", bound=Settings)
 
@@ -33,7 +37,14 @@ def _run(model: type[Model], process: Callable[[Model], Coroutine[Any, Any, None
         asyncio.run(process(settings))
     except AddressInUse as error:
         raise Unreachable(str(error)) from None
-    except (SettingsError, rules.RulesError, TemplateError, PolicyError, UnsuitableRedis) as error:
+    except (
+        SettingsError,
+        rules.RulesError,
+        TemplateError,
+        PolicyError,
+        SchemaError,
+        UnsuitableRedis,
+    ) as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
         if error.filename is None:

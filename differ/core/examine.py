@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from differ.core.compare import Where, compare
+from differ.core.lifting.protobuf import Schemas
 from differ.core.model import Disposition, Finding, Outcome, Role
 from differ.core.noise import mark_serve_time
 from differ.core.pair import Pair
@@ -22,27 +23,27 @@ class Examination:
     counts: dict[str, int]
 
 
-def examine(pair: Pair, rules: RuleSet) -> Examination:
+def examine(pair: Pair, rules: RuleSet, schemas: Schemas | None = None) -> Examination:
     """Judge a pair. ``rules`` are those in force; total, as everything it is made of is."""
     where = Where(pair.service, pair.endpoint)
-    outcome = compare(pair.primary, pair.shadow, rules, where)
+    outcome = compare(pair.primary, pair.shadow, rules, where, schemas)
     if outcome.findings:
         outcome = mark_serve_time(outcome, pair)
     control = None
     if pair.control is not None:
-        control = compare(pair.primary, pair.control, rules, where)
+        control = compare(pair.primary, pair.control, rules, where, schemas)
         if control.findings:
             control = mark_serve_time(control, pair, Role.CONTROL)
     return Examination(outcome, control, count(pair, outcome, control))
 
 
-def examine_control(pair: Pair, rules: RuleSet) -> Examination:
+def examine_control(pair: Pair, rules: RuleSet, schemas: Schemas | None = None) -> Examination:
     """Judge a pair that was counted before, now that its control has come.
 
     The counts are what the control alone adds: counted before plus counted now is what ``examine``
     would have counted, had the control been there at first.
     """
-    whole = examine(pair, rules)
+    whole = examine(pair, rules, schemas)
     before = count(pair, whole.outcome, None)
     added = {name: amount - before.get(name, 0) for name, amount in whole.counts.items()}
     return Examination(

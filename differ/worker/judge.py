@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from differ.core import model as core
 from differ.core.examine import examine, examine_control, signatures_shown, worth_keeping
+from differ.core.lifting.protobuf import Schemas
 from differ.core.model import Outcome, Role
 from differ.core.pair import UNKNOWN, Arrival, Pair
 from differ.core.rules import RuleSet
@@ -27,9 +28,13 @@ UNPAIRED = "unpaired"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one delivery came to. ``diff`` makes the document of a pair that is worth keeping."""
+    """What one delivery came to. ``diff`` makes the document of a pair that is worth keeping.
+
+    ``rules`` are those that judged it: by the time it is counted, others may be in force.
+    """
 
     session: SessionId
+    rules: RuleSet
     primary_version: str
     endpoint: str
     counts: Mapping[str, int]
@@ -39,12 +44,19 @@ class Finding:
 
 
 class Judge:
-    """Judges deliveries. ``rules`` gives the rules in force for a candidate."""
+    """Judges deliveries. ``rules`` gives the rules in force for a session."""
 
-    def __init__(self, endpoints: Endpoints, rules: Callable[[str], RuleSet], builds: Builds) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        rules: Callable[[SessionId], RuleSet],
+        builds: Builds,
+        schemas: Schemas | None = None,
+    ) -> None:
         self._endpoints = endpoints
         self._rules = rules
         self._builds = builds
+        self._schemas = schemas
 
     def judge(self, delivery: Delivery) -> Finding | None:
         """What a delivery adds; None where it cannot be read at all."""
@@ -73,6 +85,7 @@ class Judge:
         endpoint = self._endpoints.of(session, capture.method, capture.path)
         return Finding(
             session,
+            self._rules(session),
             builds.primary(capture) if role is Role.PRIMARY else "",
             endpoint,
             count_unpaired(role, endpoint, reason),
@@ -101,13 +114,15 @@ class Judge:
             retried=primary.attempt > 1,
         )
         late_control = delivery.kind == b"C"
-        examination = (examine_control if late_control else examine)(pair, self._rules(pair.candidate))
+        rules = self._rules(session)
+        examination = (examine_control if late_control else examine)(pair, rules, self._schemas)
         if late_control or not worth_keeping(examination.outcome):
             result = "control" if late_control else str(examination.outcome.result)
-            return Finding(session, pair.primary_version, pair.endpoint, examination.counts, result)
+            return Finding(session, rules, pair.primary_version, pair.endpoint, examination.counts, result)
         shown = signatures_shown(pair, examination.outcome)
         return Finding(
             session,
+            rules,
             pair.primary_version,
             pair.endpoint,
             examination.counts,

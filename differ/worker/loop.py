@@ -143,15 +143,12 @@ class Worker:
                 judged.append(Judged(delivery.partition, delivery.entry_id, "", "", {}))
                 continue
             self._metrics.judged[finding.result] += 1
-            rules = self._rules.for_candidate(finding.session.candidate)
-            session = finding.session.key
-            judged.append(
-                Judged(delivery.partition, delivery.entry_id, session, rules.digest, finding.counts)
-            )
+            session, epoch = finding.session.key, finding.rules.digest
+            judged.append(Judged(delivery.partition, delivery.entry_id, session, epoch, finding.counts))
             if finding.diff is not None:
                 kept.append((delivery.partition, session, finding))
             self._register.saw(
-                finding.session, finding.primary_version, rules, paired=finding.result != UNPAIRED
+                finding.session, finding.primary_version, finding.rules, paired=finding.result != UNPAIRED
             )
         await self._patiently(self._register.write_new)
         for partition, session, finding in kept:

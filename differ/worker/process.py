@@ -10,6 +10,7 @@ import signal
 import socket
 
 from differ.core.endpoints import parse_templates
+from differ.core.lifting.protobuf import Schemas
 from differ.store.deliveries import Deliveries
 from differ.store.settlement import Settlement
 from differ.worker.builds import Builds
@@ -35,6 +36,7 @@ async def run(settings: WorkerSettings) -> None:
     """
     given = parse_templates(settings.endpoints.read_text("utf-8")) if settings.endpoints else ()
     rules = Rules(settings.rules)
+    schemas = Schemas(settings.descriptor_set.read_bytes()) if settings.descriptor_set else None
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
         redis = connect(settings.redis_url, name="worker")
@@ -51,7 +53,7 @@ async def run(settings: WorkerSettings) -> None:
         worker = Worker(
             Deliveries(redis, blocking, consumer),
             settlement,
-            Judge(endpoints, rules.for_candidate, builds),
+            Judge(endpoints, rules.of, builds, schemas),
             register,
             endpoints,
             rules,

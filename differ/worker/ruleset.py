@@ -11,27 +11,29 @@ from pathlib import Path
 
 from differ.core import rules as core_rules
 from differ.core.rules import RuleSet
+from differ.store.settlement import SessionId
 from mirrordiff.process.logs import logger
 
 log = logger("differ.worker.ruleset")
 
 
 class Rules:
-    """Rules by candidate. Raises RulesError or OSError at first; a later fault only keeps the old rules."""
+    """Rules by session. Raises RulesError or OSError at first; a later fault only keeps the old rules."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._stamp = self._stat()
         self._whole = RuleSet.EMPTY if file is None else core_rules.parse_rules(file.read_text("utf-8"))
         self._today = _today()
-        self._effective: dict[str, RuleSet] = {}
+        self._effective: dict[SessionId, RuleSet] = {}
         self.faulty = False
 
-    def for_candidate(self, candidate: str) -> RuleSet:
-        """Those in force today for a candidate."""
-        rules = self._effective.get(candidate)
+    def of(self, session: SessionId) -> RuleSet:
+        """Those in force today that its pairs are judged by."""
+        rules = self._effective.get(session)
         if rules is None:
-            rules = self._effective[candidate] = self._whole.effective(self._today, candidate)
+            rules = self._whole.effective(self._today, session.candidate, session.service)
+            self._effective[session] = rules
         return rules
 
     async def refresh(self) -> None:

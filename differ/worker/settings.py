@@ -19,6 +19,9 @@ class WorkerSettings(Settings):
         description="where /livez, /readyz and /metrics are served",
     )
     rules: Path | None = Field(None, description="rule file; loaded anew whenever it changes")
+    descriptor_set: Path | None = Field(
+        None, description="names the fields of gRPC messages (protoc -o, imports included)"
+    )
     endpoints: Path | None = Field(None, description="route templates, a list or an OpenAPI document")
     version_header: str = Field(
         "",

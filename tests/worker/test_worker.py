@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from google.protobuf import descriptor_pb2
+
 from differ.core.tally import Tally
 from differ.store.evidence import Evidence, Session
 from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
@@ -164,3 +166,31 @@ async def test_entries_that_cannot_be_read_stop_nothing(redis: Any, redis_url: s
         assert await process.stop() == 0, process.said()
     _, tally = await only_session(redis)
     assert totals(tally)["compared"] == 30
+
+
+async def test_a_descriptor_set_names_the_fields_of_grpc_messages(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    described = descriptor_pb2.FileDescriptorSet()
+    file = described.file.add(name="shop.proto", package="shop", syntax="proto3")
+    order = file.message_type.add(name="Order")
+    order.field.add(name="note", number=1, type="TYPE_STRING", label="LABEL_OPTIONAL")
+    method = file.service.add(name="Orders").method.add(name="Get")
+    method.input_type = method.output_type = ".shop.Order"
+    compiled = tmp_path / "shop.binpb"
+    compiled.write_bytes(described.SerializeToString())
+
+    def frame(note: bytes) -> bytes:
+        message = b"\x0a" + bytes([len(note)]) + note
+        return b"\0" + len(message).to_bytes(4, "big") + message
+
+    both: dict[str, Any] = {"path": "/shop.Orders/Get", "headers": b"content-type: application/grpc"}
+    await write(redis, pair(1, frame(b"one"), frame(b"two"), **both))
+    with worker(redis_url, tmp_path, descriptor_set=compiled) as process:
+        await all_judged(redis, process)
+        assert await process.stop() == 0, process.said()
+    session, _ = await only_session(redis)
+    evidence = Evidence(redis)
+    ((diff_id,),) = (await evidence.diff_ids(session)).values()
+    (diff,) = await evidence.diffs(session, [diff_id])
+    assert [finding.path for finding in diff.findings] == ["$[0].note"]
