@@ -36,29 +36,44 @@ addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); act(); }
 });
 
+// The same page anew, put in place of this one; what is open stays open, and what is in use stays put.
+const refresh = async () => {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const known = new Map([...document.querySelectorAll("details[id]")].map((d) => [d.id, d.open]));
+  for (const details of page.querySelectorAll("details[id]")) if (known.has(details.id)) details.open = known.get(details.id);
+  for (const part of ["main > .verdict", ".checks", ".filters", ".eps", ".rest"]) {
+    const before = document.querySelector(part), after = page.querySelector(part);
+    if (before && after && !before.contains(document.activeElement)) before.replaceWith(after);
+  }
+  document.title = page.title;
+};
+
+// Under traffic a verdict changes every second. Nobody reads that fast, and nobody reads a hidden page.
+const EVERY_MS = 4000;
+let shown = "", newest = "", waiting = false, last = -EVERY_MS;
+const follow = () => {
+  if (waiting || newest === shown || document.hidden) return;
+  waiting = true;
+  setTimeout(async () => {
+    shown = newest;
+    try { await refresh(); } catch { shown = ""; } // the next event tries again
+    last = performance.now();
+    waiting = false;
+    follow();
+  }, Math.max(0, last + EVERY_MS - performance.now()));
+};
 const source = document.body.dataset.events;
 if (source) {
   const live = document.getElementById("live");
   const events = new EventSource(source);
-  let tag = "";
-  events.addEventListener("verdict", async (event) => {
+  events.addEventListener("verdict", (event) => {
     live.textContent = "live";
-    const fresh = event.lastEventId;
-    if (tag && fresh !== tag) {
-      // The same page anew, put in place of this one with what is open still open.
-      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (answer.ok) {
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        const known = new Map([...document.querySelectorAll("details[id]")].map((d) => [d.id, d.open]));
-        for (const details of page.querySelectorAll("details[id]")) if (known.has(details.id)) details.open = known.get(details.id);
-        for (const part of ["main > .verdict", ".checks", ".filters", ".eps", ".rest"]) {
-          const before = document.querySelector(part), after = page.querySelector(part);
-          if (before && after && !before.contains(document.activeElement)) before.replaceWith(after);
-        }
-        document.title = page.title;
-      }
-    }
-    tag = fresh;
+    newest = event.lastEventId;
+    shown ||= newest;
+    follow();
   });
   events.onerror = () => { live.textContent = "not live: the server does not answer"; };
+  addEventListener("visibilitychange", follow);
 }
