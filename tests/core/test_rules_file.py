@@ -310,3 +310,9 @@ def test_rules_say_nothing_about_other_parts() -> None:
     assert parse_pattern("status").matches(Path(Part.STATUS))
     assert parse_pattern("$[*]").matches(Path(Part.BODY, "", (EACH,)))
     assert Kind.VALUE in list(Kind)
+
+
+def test_rules_of_another_service_do_not_change_what_judges_this_one() -> None:
+    own = parse_rules(one("ignore: {field: $.a}\n    where: {service: [orders, cart*]}"))
+    assert own.effective(date(2026, 1, 1), "v2", "cart-eu") is own
+    assert own.effective(date(2026, 1, 1), "v2", "search").digest == NO_RULES.digest

@@ -239,3 +239,19 @@ async def test_times_that_make_no_sense_harm_nothing(redis: Any, redis_url: str,
     judged_now = judge(summarise(tally, facts), Policy(), facts, epoch.last_us)
     assert judged_now.word is Word.FAIL
     assert judged_now.document()["time"] is not None
+
+
+async def test_rules_about_another_service_begin_no_epoch(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text("rules: []\n")
+    with worker(redis_url, tmp_path, rules=file) as process:
+        await judged(redis, process, range(30))
+        file.write_text(
+            "rules:\n  - ignore: {field: $.at}\n    where: {service: cart*}\n    note: another team's\n"
+        )
+        await eventually(lambda: taken(process, 1), lambda: f"the rules are taken:\n{process.said()}")
+        await judged(redis, process, range(30, 50))
+        assert await process.stop() == 0, process.said()
+    session = (await sessions(redis))["v2"]
+    assert len(session.epochs) == 1
+    assert totals(await tally_of(redis, session)) == {"compared": 50, "different": 0}

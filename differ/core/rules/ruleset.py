@@ -185,26 +185,34 @@ class RuleSet:
     _scopes: dict[tuple[str, str, int], Scoped | None] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
+    _digest: list[str] = field(default_factory=list, init=False, compare=False, repr=False)
 
     EMPTY: ClassVar[RuleSet]
 
     @property
     def digest(self) -> str:
         """12 hex digits that two sets share if they judge alike: notes, owners and order do not count."""
-        ids = ",".join(sorted(rule.id for rule in self.rules))
-        return hashlib.sha256(ids.encode()).hexdigest()[:12]
+        if not self._digest:
+            ids = ",".join(sorted(rule.id for rule in self.rules))
+            self._digest.append(hashlib.sha256(ids.encode()).hexdigest()[:12])
+        return self._digest[0]
 
     def expired(self, today: date) -> tuple[Rule, ...]:
         """The rules whose last day is past."""
         return tuple(rule for rule in self.rules if rule.expired(today))
 
-    def effective(self, today: date, candidate: str) -> RuleSet:
-        """The rules in force on a day for a candidate: none that is expired or meant for another one."""
+    def effective(self, today: date, candidate: str, service: str | None = None) -> RuleSet:
+        """The rules in force on a day for a candidate: none that is expired or meant for another one.
+
+        With a service, none that is for other services alone: then the digest changes only with rules
+        that this service is judged by.
+        """
         kept = tuple(
             rule
             for rule in self.rules
             if not rule.expired(today)
             and not (isinstance(rule.verb, Expected) and rule.verb.candidate not in (None, candidate))
+            and (service is None or _any_glob(rule.scope.services, service))
         )
         return self if len(kept) == len(self.rules) else RuleSet(kept)
 
