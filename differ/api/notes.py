@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
-from differ.core.rules import RulesError, parse_rules
+from differ.core.rules import NO_RULES, RulesError, parse_rules
 
 
 class RuleNotes:
@@ -16,23 +17,20 @@ class RuleNotes:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._changed_ns = 0
-        self._notes: dict[str, str] = {}
+        self._rules = NO_RULES
         if file is not None:
             self._changed_ns = file.stat().st_mtime_ns
-            self._notes = _notes(file)
+            self._rules = parse_rules(file.read_text("utf-8"))
 
-    def read(self) -> dict[str, str]:
-        """Notes by rule id."""
+    def of(self, service: str, candidate: str) -> dict[str, str]:
+        """Notes by rule id, of the rules that a candidate of a service is judged by today."""
         if self._file is not None:
             try:
                 changed_ns = self._file.stat().st_mtime_ns
                 if changed_ns != self._changed_ns:
                     self._changed_ns = changed_ns
-                    self._notes = _notes(self._file)
+                    self._rules = parse_rules(self._file.read_text("utf-8"))
             except (OSError, UnicodeDecodeError, RulesError):
                 pass
-        return self._notes
-
-
-def _notes(file: Path) -> dict[str, str]:
-    return {rule.id: rule.note for rule in parse_rules(file.read_text("utf-8")).rules}
+        today = dt.datetime.now(dt.UTC).date()
+        return {rule.id: rule.note for rule in self._rules.effective(today, candidate, service).rules}

@@ -58,7 +58,7 @@ async def run(settings: ApiSettings) -> None:
             await check_suitable(redis)
         evidence = Evidence(redis)
         snapshots = Snapshots(
-            evidence, Decisions(redis), gates, notes.read, time.time, public_url=settings.public_url
+            evidence, Decisions(redis), gates, notes.of, time.time, public_url=settings.public_url
         )
         service = ReportService(evidence, snapshots)
 

@@ -48,7 +48,7 @@ class Snapshots:
         evidence: Evidence,
         decisions: Decisions,
         gates: dict[str, Policy],
-        notes: Callable[[], dict[str, str]],
+        notes: Callable[[str, str], dict[str, str]],
         clock: Callable[[], float],
         *,
         public_url: str = "",
@@ -138,7 +138,9 @@ class Snapshots:
 
     def facts(self, service: str, candidate: str, gate: str) -> SessionFacts:
         """What is known without any session."""
-        return SessionFacts(service=service, candidate=candidate, gate=gate, rules=self._notes())
+        return SessionFacts(
+            service=service, candidate=candidate, gate=gate, rules=self._notes(service, candidate)
+        )
 
     def report_uri(self, session: Session) -> str:
         """Where the report page of a session is."""

@@ -73,7 +73,7 @@ async def running(
         evidence,
         Decisions(redis),
         {DEFAULT_GATE: policy or Policy()},
-        dict,
+        lambda _service, _candidate: {},
         lambda: START_US / 1_000_000 + 660,
         public_url="https://diff.example",
         fresh_s=fresh_s,

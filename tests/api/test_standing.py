@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from differ.api.gates import read_gates
+from differ.api.notes import RuleNotes
 from differ.core.excess import Word
 from differ.core.policy import Policy, PolicyError
 from differ.core.verdict import Latched
@@ -222,3 +223,20 @@ async def test_policy_check_tells_every_problem_with_its_line(tmp_path: Path) ->
     ended = await command("policy", "check", str(file))
     assert (ended.code, ended.err) == (0, "")
     assert "tolerance 1 %" in ended.out
+
+
+def test_only_rules_that_judge_a_candidate_of_a_service_are_listed(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(
+        "rules:\n"
+        "  - {ignore: {field: $.a}, where: {service: orders}, note: ours}\n"
+        "  - {ignore: {field: $.b}, where: {service: cart}, note: theirs}\n"
+        "  - {ignore: {field: $.c}, note: gone, until: 2020-01-01}\n"
+        "  - {expected: {field: $.d, kind: value, candidate: v3}, note: later}\n"
+    )
+    notes = RuleNotes(file)
+    assert list(notes.of("orders", "v2").values()) == ["ours"]
+    assert sorted(notes.of("cart", "v3").values()) == ["later", "theirs"]
+    file.write_text("rules: nonsense\n")
+    assert list(notes.of("orders", "v2").values()) == ["ours"]
+    assert RuleNotes(None).of("orders", "v2") == {}
