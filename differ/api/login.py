@@ -1,7 +1,7 @@
 """Signing in to the page: a form takes the token, and a cookie keeps it.
 
-The cookie holds the token itself, so that every replica knows it and a token that is taken away works
-nowhere at once. Scripts cannot read it, and no other site's request carries it.
+The cookie holds the token itself, so that every replica knows it and a token that is taken away
+opens nothing any more. Scripts cannot read it, and no other site's request carries it.
 """
 
 from __future__ import annotations

@@ -18,8 +18,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @contextlib.contextmanager
-def browser(*, width: int = 1180, dark: bool = False, scripts: bool = True) -> Iterator[WebDriver]:
-    """A window on an empty profile."""
+def browser(
+    *, width: int = 1180, dark: bool = False, scripts: bool = True, name: str = "here.example"
+) -> Iterator[WebDriver]:
+    """A window on an empty profile. ``name`` is what this machine is called there, too."""
     binary = next(filter(None, map(shutil.which, BROWSERS)), None)
     driver = shutil.which("chromedriver")
     if binary is None or driver is None:
@@ -33,6 +35,7 @@ def browser(*, width: int = 1180, dark: bool = False, scripts: bool = True) -> I
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--no-first-run",
+            f"--host-resolver-rules=MAP {name} 127.0.0.1",
             f"--window-size={width},1400",
             f"--user-data-dir={profile}",
         ):
