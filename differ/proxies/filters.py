@@ -73,9 +73,9 @@ def reader() -> Json:
     """What the cluster of a collector that is sent exchanges has beyond any other.
 
     No limit on what waits to be sent: at the limit Envoy 1.40 holds the live response up, and as an
-    upstream filter on a mirrored request it crashes instead. What waits is bounded all the same: a
-    stream is given up a few seconds after its response has ended, and a connection whose other side
-    does not answer is closed.
+    upstream filter on a mirrored request it crashes instead. What waits is bounded by time: a stream is
+    given up a few seconds after its response has ended, and a connection whose other side does not
+    answer is closed.
     """
     return {
         "per_connection_buffer_limit_bytes": 0,
@@ -83,7 +83,7 @@ def reader() -> Json:
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": f"{TYPES}extensions.upstreams.http.v3.HttpProtocolOptions",
                 "explicit_http_config": {
-                    "http2_protocol_options": {"connection_keepalive": {"interval": "5s", "timeout": "5s"}}
+                    "http2_protocol_options": {"connection_keepalive": {"interval": "2s", "timeout": "3s"}}
                 },
             }
         },

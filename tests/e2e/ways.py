@@ -167,7 +167,7 @@ def mesh(documents: Sequence[Any], names: Names, inbound: Sequence[int]) -> Json
                 assert patch["patch"]["operation"] == "MERGE"
                 manager["access_log"] = value["typed_config"]["access_log"]
         listeners.append(listener(role.value, Address("127.0.0.1", port), manager))
-    mirrored, _ = virtual["spec"]["http"]
+    mirrored, *_ = virtual["spec"]["http"]
     stamped = [set_header(*pair) for pair in mirrored["headers"]["request"]["set"].items()]
     listeners.append(front(names, stamped, "inbound-primary", "inbound-shadow"))
     ca = plain.CA_FILE
@@ -212,9 +212,15 @@ def front(names: Names, stamped: list[Json], primary: str, shadow: str) -> Json:
     route: Json = {
         "match": {"prefix": "/"},
         "request_headers_to_add": stamped,
-        "route": {"cluster": primary, "timeout": "0s", "request_mirror_policies": [mirror]},
+        "route": {
+            "cluster": primary,
+            "timeout": "0s",
+            "request_mirror_policies": [mirror],
+            "retry_policy": {"retry_on": "retriable-status-codes", "retriable_status_codes": [503]},
+        },
     }
-    manager = connection_manager("front", routes=[route], filters=[], suppress_envoy_headers=True)
+    manager = connection_manager("front", routes=[route], filters=[], suppress_envoy_headers=False)
+    manager["route_config"]["virtual_hosts"][0]["include_request_attempt_count"] = True  # type: ignore[index]
     manager |= {"codec_type": "AUTO", "use_remote_address": True, "preserve_external_request_id": True}
     return listener("front", names.listen, manager)
 

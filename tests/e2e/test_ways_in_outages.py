@@ -1,0 +1,103 @@
+"""A collector that is dead, hung or back again: live requests never notice, and what was lost shows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from differ.local.ports import free_ports
+from mirrordiff.process.settings import Address
+from mirrordiff.redis_keys import PARTITIONS, partition_key
+from tests.e2e.ways import WAYS, clusters, mirroring
+from tests.local.harness import service
+from tests.processes import Process
+from tests.waiting import eventually
+
+LARGE = b"0123456789abcdef" * 327_680  # 5 MB
+MEGABYTE = 1024 * 1024
+
+
+def envoy_memory() -> int:
+    """Resident bytes of the Envoy that this process has started."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
+        except OSError:
+            continue
+        if fields["Name"] == "envoy" and int(fields["PPid"]) == os.getpid():
+            return int(fields["VmRSS"].split()[0]) * 1024
+    raise AssertionError("no Envoy runs")
+
+
+async def load(url: str, count: int) -> None:
+    """So many requests, four at once; each must come whole, and none may hang."""
+    async with httpx.AsyncClient(base_url=url, timeout=15) as client:
+
+        async def some() -> None:
+            for _ in range(count // 4):
+                got = await client.get("/large")
+                assert (got.status_code, len(got.content)) == (200, len(LARGE))
+
+        await asyncio.gather(*[some() for _ in range(4)])
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str, tmp_path: Path) -> None:
+    grpc_port, http_port = free_ports(2)
+    settings: dict[str, object] = {
+        "redis_url": redis_url,
+        "collector_grpc": f"127.0.0.1:{grpc_port}",
+        "collector_http": f"127.0.0.1:{http_port}",
+        "clusters": clusters(way),
+    }
+    answers = {"/large": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(LARGE) + LARGE}
+
+    async def paired() -> int:
+        return sum([await redis.xlen(partition_key("ready", number)) for number in range(PARTITIONS)])
+
+    async def recovers(url: str) -> None:
+        before = await paired()
+
+        async def again() -> bool:
+            async with httpx.AsyncClient(base_url=url) as client:
+                await client.get("/small")
+            return await paired() > before
+
+        await eventually(again, "captures arrive again")
+
+    async def caught_up() -> bool:
+        async with httpx.AsyncClient() as client:
+            said = (await client.get(f"http://127.0.0.1:{http_port}/metrics")).text
+        return way.endswith("access-log") or "mirrordiff_open_streams 0.0" in said
+
+    async with (
+        service(answers) as primary,
+        service(answers) as shadow,
+        mirroring(way, Address("127.0.0.1", grpc_port), primary.url, shadow.url) as url,
+    ):
+        await load(url, 8)  # nobody has ever listened
+        with Process(["collector"], settings, tmp_path) as collector:
+            await recovers(url)
+            await load(url, 8)
+            memory = [envoy_memory()]
+            for _ in range(2):
+                os.kill(collector.pid, signal.SIGSTOP)
+                await load(url, 24)
+                memory.append(envoy_memory())
+                os.kill(collector.pid, signal.SIGCONT)
+                await recovers(url)
+                await eventually(caught_up, "what had waited is through")
+            if way.endswith("access-log"):
+                assert max(memory) < memory[0] + 100 * MEGABYTE
+            # An exchange is given up soon after it has ended: 240 MB pass in each outage, and do not stay.
+            assert memory[2] < memory[1] + 100 * MEGABYTE
+            collector.kill()
+            await load(url, 8)
+        with Process(["collector"], settings, tmp_path):
+            await recovers(url)
