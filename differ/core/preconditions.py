@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from differ.core.checks import Check, Code, met
 from differ.core.excess import Word
 from differ.core.facts import Profile, SessionFacts
+from differ.core.noise_arm import Source
 from differ.core.policy import Mirrored, Mode, Policy, matches
 from differ.core.rate import Rate, percent
 from differ.core.report_model import Report
@@ -49,7 +50,8 @@ def preconditions(report: Report, policy: Policy, facts: SessionFacts, now_us: i
     skipped = sum(count for reason, count in report.totals.skipped.items() if not reason.endswith("upgraded"))
     yield _share(Code.SKIPS, "few pairs skipped", Rate(skipped, skipped + compared), policy.max_skipped)
     yield from _required(report, policy)
-    if facts.profile is not None:
+    # Where a control answers it is listened to instead, and an old profile is no harm.
+    if facts.profile is not None and any(one.noise_source is Source.PROFILE for one in report.endpoints):
         yield _profile(facts.profile, policy, now_us)
 
 

@@ -25,6 +25,7 @@ from tests.core.evidence_kit import ENDPOINT, SAME, STATUS, added, body, finding
 
 NOW = 1_795_000_000_000_000
 MINUTE = 60_000_000
+DAY = 24 * 60 * MINUTE
 FACTS = SessionFacts("orders", "v2", session="s1", first_us=NOW - 10 * MINUTE, last_us=NOW - MINUTE)
 BAD = outcome(finding(body("price")))
 
@@ -151,6 +152,13 @@ def test_a_noisy_field_that_became_noisier_fails_by_itself() -> None:
     assert given.reasons[0].field == "$.noisy"
 
 
+def test_where_a_control_answers_an_old_profile_is_no_harm() -> None:
+    old = replace(FACTS, profile=Profile(tally_of([SAME] * 900), NOW - 8 * DAY))
+    given = verdict(tally_of([(SAME, SAME)] * 2000), facts=old)
+    assert given.word is Word.PASS
+    assert Code.PROFILE_STALE not in [check.code for check in given.checks]
+
+
 def test_a_control_that_has_said_too_little_holds_a_fail_back() -> None:
     tally = tally_of([BAD, SAME] * 100) + tally_of([(SAME, SAME)], endpoint="GET /other")
     assert "INSUFFICIENT_CONTROL" in codes(verdict(tally))
@@ -174,11 +182,8 @@ def test_preconditions_hold_up_a_pass_and_never_a_fail() -> None:
             FACTS,
             sound + added(*[count_unpaired(Role.SHADOW, ENDPOINT, "expired")] * 100),
         ),
-        (
-            Code.PROFILE_STALE,
-            replace(FACTS, profile=Profile(Tally(), NOW - 8 * 24 * 60 * MINUTE)),
-            sound,
-        ),
+        (Code.PROFILE_STALE, replace(FACTS, profile=Profile(sound, NOW - 8 * DAY)), sound),
+        (Code.PROFILE_STALE, replace(FACTS, profile=Profile(sound, NOW + DAY)), sound),
     ]
     assert verdict(sound).word is Word.PASS
     for code, facts, tally in troubles:
