@@ -8,6 +8,8 @@ LOSSES: Final = {
     "queue_full": "Redis took captures more slowly than proxies shipped them: look at Redis' own load, add "
     "collectors, or give them a longer queue (MIRRORDIFF_QUEUE_BYTES)",
     "backlog_full": "workers are too few: the ready streams were at MIRRORDIFF_STREAM_LIMIT",
+    "sampled_out": "captures came faster than could be stored or judged, so that a share of the requests was "
+    "left out, both sides alike: add workers or Redis, or mirror less",
     "redis_refused": "Redis answered a write with an error: the collector's log names it; a Redis user "
     "without a command that this version needs is one",
     "shutdown_without_redis": "a collector was stopped while Redis was away",
