@@ -13,6 +13,7 @@ import sys
 BENCHMARKS = {
     "compare": "one core comparing pairs, against DeepDiff",
     "whole_path": "captures/s into Redis, and pairs/s through collector, Redis and workers",
+    "ways_in": "captures/s and CPU a capture, each way into the collector",
     "memory": "bytes in Redis for what waits, and for what was judged",
     "surfaces": "time per page and list on a session with 1,000 signatures",
     "evidence": "pairs until a release is decided, against a Wilson bound and the rule of Diffy",
