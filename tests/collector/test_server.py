@@ -240,3 +240,25 @@ async def test_what_is_held_for_a_further_attempt_is_written_at_the_end(redis: A
         failed = entry(shipped(b"{}"), pair=b"pair-1", status=503, attempt=b"1")
         await running.send(message("primary/orders/v1", [failed]))
     assert len(await ready(redis)) == 1
+
+
+async def test_a_digit_that_tracing_rewrites_on_one_side_parts_nothing(redis: Any, redis_url: str) -> None:
+    plain, traced = b"6e7ae35c-7d0e-4ff9-b0fb-a37ba1fdf2d2", b"6e7ae35c-7d0e-9ff9-b0fb-a37ba1fdf2d2"
+    async with collector(redis_url) as running:
+        await running.send(message("primary/orders/v1", [entry(shipped(b"1"), request_id=plain)]))
+        await running.send(message("shadow/orders/v2", [entry(shipped(b"2"), request_id=traced)]))
+        (fields,) = await pairs(redis, 1)
+    assert fields[b"k"] == b"P"
+
+
+async def test_a_service_that_both_versions_call_pairs_nothing_of_theirs(redis: Any, redis_url: str) -> None:
+    """v1 and v2 of orders both ask stock, under the id of the one request: stock has two primaries."""
+    async with collector(redis_url) as running:
+        for role in ("primary", "shadow"):
+            await running.send(message(f"{role}/orders/{role}", [entry(shipped(role.encode()))]))
+            await running.send(message("primary/stock/v1", [entry(shipped(b"12 left"))]))
+        (fields,) = await pairs(redis, 1)
+        await eventually(lambda: told(running.metrics.kept["waiting"] == 3), "all of it is taken in")
+        assert len(await ready(redis)) == 1
+    sides = [Capture.FromString(fields[name]) for name in (b"p", b"s")]
+    assert [(side.service, side.body) for side in sides] == [("orders", b"primary"), ("orders", b"shadow")]
