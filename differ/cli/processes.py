@@ -37,14 +37,7 @@ def _run(model: type[Model], process: Callable[[Model], Coroutine[Any, Any, None
         asyncio.run(process(settings))
     except AddressInUse as error:
         raise Unreachable(str(error)) from None
-    except (
-        SettingsError,
-        rules.RulesError,
-        TemplateError,
-        PolicyError,
-        SchemaError,
-        UnsuitableRedis,
-    ) as error:
+    except _WRONG as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
         if error.filename is None:
