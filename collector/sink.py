@@ -39,6 +39,9 @@ SMALL: Final = 4096
 RETRIABLE: Final = frozenset({0, 500, 502, 503, 504})
 """Statuses after which a proxy may ask a service again; 0 for no answer at all."""
 
+LOOK_EVERY_S: Final = 1.0
+"""How often Redis is looked at and told of losses, whether there is work or not."""
+
 _RESULTS: Final = ("waiting", "paired", "duplicate", "superseded", "control", "late", "refused")
 _ROLE: Final = {ROLE_PRIMARY: b"p", ROLE_SHADOW: b"s", ROLE_CONTROL: b"c"}
 
@@ -72,6 +75,7 @@ class Sink:
         self._closing = False
         self._losses_told: Counter[tuple[str, str]] = Counter()
         self.available = False
+        self._looked = float("-inf")
 
     def offer(self, pair: bytes, capture: Capture) -> bool:
         """Take one capture; False, and counted as dropped, where the queue is full.
@@ -116,8 +120,9 @@ class Sink:
         while True:
             self._release()
             self._learn()
+            if self._closing or time.monotonic() - self._looked > LOOK_EVERY_S:
+                await self._look()
             if not self._queue:
-                await self._while_idle()
                 if self._closing and not self._held:
                     return
                 self._wake.clear()
@@ -199,8 +204,9 @@ class Sink:
         for item in batch:
             self._metrics.dropped[item[0], reason] += 1
 
-    async def _while_idle(self) -> None:
+    async def _look(self) -> None:
         """See whether Redis answers, and bring it the losses counted here, where a verdict sees them."""
+        self._looked = time.monotonic()
         fresh = self._metrics.dropped - self._losses_told
         pipeline = self._redis.pipeline(transaction=False)
         for (service, reason), count in fresh.items():
@@ -217,3 +223,5 @@ class Sink:
             return
         self.available = True
         self._losses_told.update(fresh)
+        for (service, reason), count in fresh.items():
+            log.warning("captures_dropped", service=service, reason=reason, captures=count)
