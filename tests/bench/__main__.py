@@ -16,6 +16,7 @@ BENCHMARKS = {
     "ways_in": "captures/s and CPU a capture, each way into the collector",
     "memory": "bytes in Redis for what waits, and for what was judged",
     "surfaces": "time per page and list on a session with 1,000 signatures",
+    "live": "what capture costs the live request: on against off, and with the collector dead",
     "evidence": "pairs until a release is decided, against a Wilson bound and the rule of Diffy",
 }
 """Each module and what it measures, in the order in which they run."""
