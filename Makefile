@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench sbom lock clean
+.PHONY: help install demo test browser lint format bench sbom lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,8 +23,20 @@ $(STAMP): pyproject.toml uv.lock proto/build_hook.py $(shell find proto -name '*
 demo: $(STAMP)  ## v1, a v2 with planted faults, a real Envoy between: watch it find them (ONCE=1: end with the gate's exit code)
 	@$(BIN)/mirrordiff demo $(if $(ONCE),--once)
 
-test: $(STAMP)  ## all tests
+test: $(STAMP) $(if $(ARGS),,browser)  ## all tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+# No wheel brings a browser. Debian's is installed where that is allowed; elsewhere it is asked for.
+browser:
+	@if ! { command -v chromium chromium-browser google-chrome && command -v chromedriver; } >/dev/null; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        apt-get update --quiet && DEBIAN_FRONTEND=noninteractive \
+	            apt-get install --yes --quiet --no-install-recommends chromium chromium-driver; \
+	    else \
+	        echo "The report page is tested in Chromium: install chromium and chromedriver first" \
+	            "(Debian: apt-get install chromium chromium-driver)." >&2; exit 1; \
+	    fi; \
+	fi
 
 lint: $(STAMP)  ## style and types, as CI sees them
 	@$(BIN)/ruff check .
