@@ -28,7 +28,7 @@ test: $(STAMP) $(if $(ARGS),,browser)  ## all tests
 
 # No wheel brings a browser. Debian's is installed where that is allowed; elsewhere it is asked for.
 browser:
-	@if ! { command -v chromium chromium-browser google-chrome && command -v chromedriver; } >/dev/null; then \
+	@if ! { { command -v chromium || command -v google-chrome; } && command -v chromedriver; } >/dev/null; then \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	        apt-get update --quiet && DEBIAN_FRONTEND=noninteractive \
 	            apt-get install --yes --quiet --no-install-recommends chromium chromium-driver; \
