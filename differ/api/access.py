@@ -157,6 +157,8 @@ HTTP: Final[dict[tuple[str, str], HttpRule]] = {
     ("GET", "/services/{service_id}"): Scope.VERDICT_READ,
     ("GET", "/services/{service_id}/sessions/{session_id}"): Scope.DIFF_READ,
     ("GET", "/services/{service_id}/sessions/{session_id}/report.html"): Scope.DIFF_READ,
+    ("POST", "/services/{service_id}/sessions/{session_id}/reviews"): Scope.WRITE,
+    ("POST", "/services/{service_id}/sessions/{session_id}/reviews/{review_id}/undo"): Scope.WRITE,
 }
 """What each route needs, by method and the template of its path."""
 

@@ -135,3 +135,33 @@ async def test_there_are_no_more_than_there_is_room_for(
     assert await refused(api, **wanted) == (409, "TOO_MANY_REVIEWS")
     page: Any = (await api.http.get(PATH, params={"pageSize": 3})).json()
     assert (len(page["reviews"]), page["totalSize"]) == (3, MOST_REVIEWS)
+
+
+REPORT = "/services/orders/sessions/v2"
+
+
+async def test_the_page_accepts_and_undoes(api: Api, redis: Client, signatures: dict[str, str]) -> None:
+    page = await api.http.get(REPORT, params={"signature": signatures["$.total"]})
+    assert f'name="signature" value="{signatures["$.total"]}"' in page.text
+    assert "form-action 'self'" in page.headers["content-security-policy"]
+    fields = {"signature": signatures["$.total"], "action": "expect", "note": "<b>agreed</b>", "until": ""}
+    ours = {"sec-fetch-site": "same-origin"}
+    foreign = await api.http.post(f"{REPORT}/reviews", data=fields, headers={"sec-fetch-site": "cross-site"})
+    assert foreign.status_code == 403
+    assert await Reviews(redis).of("orders") == []
+    made = await api.http.post(f"{REPORT}/reviews", data=fields, headers=ours)
+    assert (made.status_code, made.headers["location"]) == (303, f"{REPORT}#rules")
+    (kept,) = await Reviews(redis).of("orders")
+    shown = (await api.http.get(REPORT)).text
+    assert "expect $.total: &lt;b&gt;agreed&lt;/b&gt;" in shown
+    assert f'action="{REPORT}/reviews/{kept.id}/undo"' in shown
+    nameless = await api.http.post(f"{REPORT}/reviews", data={**fields, "note": " "}, headers=ours)
+    assert (nameless.status_code, "say why" in nameless.text) == (400, True)
+    undone = await api.http.post(f"{REPORT}/reviews/{kept.id}/undo", headers=ours)
+    assert undone.status_code == 303
+    assert await Reviews(redis).of("orders") == []
+
+
+async def test_a_saved_page_has_no_forms(api: Api, signatures: dict[str, str]) -> None:
+    assert signatures
+    assert "<form" not in (await api.http.get(f"{REPORT}/report.html")).text
