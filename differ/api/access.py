@@ -147,6 +147,9 @@ HTTP: Final[dict[tuple[str, str], HttpRule]] = {
     ("GET", "/v1/services/{service_id}/profile"): Scope.VERDICT_READ,
     ("POST", "/v1/services/{service_id}/profile"): Scope.WRITE,
     ("DELETE", "/v1/services/{service_id}/profile"): Scope.WRITE,
+    ("GET", "/v1/services/{service_id}/reviews"): Scope.DIFF_READ,
+    ("POST", "/v1/services/{service_id}/reviews"): Scope.WRITE,
+    ("DELETE", "/v1/services/{service_id}/reviews/{review_id}"): Scope.WRITE,
     # It asks by POST, because Spinnaker does, and changes nothing.
     ("POST", f"{_GATE}:evaluate"): Scope.VERDICT_READ,
     # The page leaves out examples for a caller who may not see bodies.
@@ -154,6 +157,8 @@ HTTP: Final[dict[tuple[str, str], HttpRule]] = {
     ("GET", "/services/{service_id}"): Scope.VERDICT_READ,
     ("GET", "/services/{service_id}/sessions/{session_id}"): Scope.DIFF_READ,
     ("GET", "/services/{service_id}/sessions/{session_id}/report.html"): Scope.DIFF_READ,
+    ("POST", "/services/{service_id}/sessions/{session_id}/reviews"): Scope.WRITE,
+    ("POST", "/services/{service_id}/sessions/{session_id}/reviews/{review_id}/undo"): Scope.WRITE,
 }
 """What each route needs, by method and the template of its path."""
 
@@ -169,6 +174,9 @@ GRPC: Final[dict[str, GrpcRule]] = {
     "ListDiffs": _list_view,
     "GetDiff": _get_view,
     "GetVerdict": Scope.VERDICT_READ,
+    "ListReviews": Scope.DIFF_READ,
+    "CreateReview": Scope.WRITE,
+    "DeleteReview": Scope.WRITE,
     "WatchVerdict": Scope.VERDICT_READ,
 }
 """What each method of ``mirrordiff.v1.ReportService`` needs. Health and reflection need nothing."""

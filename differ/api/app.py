@@ -8,7 +8,19 @@ from fastapi import Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from differ.api import events, hooks, http_door, login, metrics, pages, problems, profiles, routes
+from differ.api import (
+    events,
+    hooks,
+    http_door,
+    login,
+    metrics,
+    pages,
+    problems,
+    profiles,
+    review_pages,
+    reviews,
+    routes,
+)
 from differ.api.entrance import Entrance
 from differ.api.errors import ApiError, Reason
 from differ.api.service import ReportService
@@ -40,7 +52,9 @@ def create_app(service: ReportService, ready: Callable[[], Awaitable[str]], entr
     app.include_router(events.router(service))
     app.include_router(hooks.router(service))
     app.include_router(pages.router(service))
+    app.include_router(review_pages.router(service))
     app.include_router(profiles.router(service))
+    app.include_router(reviews.router(service))
     app.include_router(login.router(entrance.authentication, secure=entrance.secure))
 
     _health(app, service, ready)

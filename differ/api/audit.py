@@ -1,7 +1,8 @@
-"""The audit log: an event for every answer that shows or exports what was captured.
+"""The audit log: an event for every answer that shows or exports what was captured, and for every review.
 
-``body_shown`` says who, which diffs, and in which view, beside the time that every event has. Nothing
-captured is in it: ids of diffs are given out by mirrordiff, services and sessions are resource names.
+``body_shown`` says who, which diffs, and in which view, beside the time that every event has;
+``review_made`` and ``review_undone`` say who, and which. Nothing captured is in any: ids of diffs are given
+out by mirrordiff, services and sessions are resource names.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from differ.api.access import Scope, current, require
-from differ.api.resources import Diff, diff_of, session_name
+from differ.api.resources import Diff, diff_of, service_name, session_name
 from differ.store.evidence import Session
 from differ.store.records import KeptDiff
 from mirrordiff.process.logs import logger
@@ -56,6 +57,22 @@ def allowed(session: Session, rows: Iterable[Diff]) -> tuple[Diff, ...]:
         return tuple(_without_values(each) for each in rows)
     shown(session, (_id(each) for each in rows if each.findings), "BASIC")
     return rows
+
+
+def reviewed(service_id: str, review_id: str, action: str, by: str) -> None:
+    """Say that the current caller has made a review, in the name of ``by``."""
+    log.info(
+        "review_made",
+        who=current().name,
+        by=by,
+        review=f"{service_name(service_id)}/reviews/{review_id}",
+        action=action,
+    )
+
+
+def undone(service_id: str, review_id: str) -> None:
+    """Say that the current caller has undone a review."""
+    log.info("review_undone", who=current().name, review=f"{service_name(service_id)}/reviews/{review_id}")
 
 
 def _id(diff: Diff) -> str:

@@ -42,6 +42,9 @@ class Reason(StrEnum):
     DIFF_NOT_FOUND = "DIFF_NOT_FOUND"
     GATE_NOT_FOUND = "GATE_NOT_FOUND"
     PROFILE_NOT_FOUND = "PROFILE_NOT_FOUND"
+    REVIEW_NOT_FOUND = "REVIEW_NOT_FOUND"
+    REVIEW_CONFLICT = "REVIEW_CONFLICT"
+    TOO_MANY_REVIEWS = "TOO_MANY_REVIEWS"
     OPERATION_NOT_FOUND = "OPERATION_NOT_FOUND"
     ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -71,6 +74,10 @@ def _missing(what: str) -> Status:
     return Status(grpc.StatusCode.NOT_FOUND, 404, f"No such {what}")
 
 
+def _unfit(title: str) -> Status:
+    return Status(grpc.StatusCode.FAILED_PRECONDITION, 409, title)
+
+
 STATUS: Final[dict[Reason, Status]] = {
     Reason.INVALID_ARGUMENT: _invalid("A parameter cannot be used"),
     Reason.INVALID_PAGE_SIZE: _invalid("The page size cannot be used"),
@@ -85,6 +92,9 @@ STATUS: Final[dict[Reason, Status]] = {
     Reason.DIFF_NOT_FOUND: _missing("diff"),
     Reason.GATE_NOT_FOUND: _missing("gate"),
     Reason.PROFILE_NOT_FOUND: _missing("noise profile"),
+    Reason.REVIEW_NOT_FOUND: _missing("review"),
+    Reason.REVIEW_CONFLICT: _unfit("Another rule is about this"),
+    Reason.TOO_MANY_REVIEWS: _unfit("There is no room for another review"),
     Reason.OPERATION_NOT_FOUND: _missing("operation"),
     Reason.ROUTE_NOT_FOUND: _missing("route"),
     Reason.METHOD_NOT_ALLOWED: Status(grpc.StatusCode.UNIMPLEMENTED, 405, "This method is not served here"),

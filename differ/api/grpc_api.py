@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any, Final, Protocol, TypeAlias
 
 import grpc
+from google.protobuf.empty_pb2 import Empty
 
 from differ.api.errors import InvalidArgument, Reason, Violation
 from differ.api.messages import Name, bad_name, message_of
 from differ.api.paging import PageRequest
 from differ.api.query import Query
+from differ.api.reviewing import Reviewing, Wish
 from differ.api.service import DEFAULT_GATE, ReportService, View
 from differ.core.document import Document
 from mirrordiff.v1 import report_pb2 as report
@@ -25,6 +27,7 @@ SESSION: Final = Name("services/{service}/sessions/{session}")
 ENDPOINT: Final = Name("services/{service}/sessions/{session}/endpoints/{endpoint}")
 SIGNATURE: Final = Name("services/{service}/sessions/{session}/signatures/{signature}")
 DIFF: Final = Name("services/{service}/sessions/{session}/diffs/{diff}")
+REVIEW: Final = Name("services/{service}/reviews/{review}")
 GATE: Final = Name("services/{service}/gates/{gate}")
 
 
@@ -40,6 +43,7 @@ class GrpcApi(ReportServiceServicer):
 
     def __init__(self, service: ReportService) -> None:
         self._service = service
+        self._reviewing = Reviewing(service)
 
     async def ListServices(
         self, request: messages.ListServicesRequest, context: Context
@@ -116,6 +120,33 @@ class GrpcApi(ReportServiceServicer):
         service, session, diff = DIFF.ids(request.name)
         view = _view(request.view, View.FULL)
         return message_of(await self._service.diff(service, session, diff, view), report.Diff)
+
+    async def ListReviews(
+        self, request: messages.ListReviewsRequest, context: Context
+    ) -> messages.ListReviewsResponse:
+        (service,) = SERVICE.ids(request.parent, "parent")
+        page = await self._reviewing.page(service, *_wanted(request))
+        return messages.ListReviewsResponse(
+            reviews=[message_of(each, report.Review) for each in page.items],
+            next_page_token=page.next_token,
+            total_size=page.total,
+        )
+
+    async def CreateReview(self, request: messages.CreateReviewRequest, context: Context) -> report.Review:
+        (service,) = SERVICE.ids(request.parent, "parent")
+        wish = Wish(
+            signature=request.signature,
+            action=request.action,
+            note=request.note,
+            by=request.by,
+            until=request.until,
+            candidate=request.candidate,
+        )
+        return message_of(await self._reviewing.create(service, wish), report.Review)
+
+    async def DeleteReview(self, request: messages.DeleteReviewRequest, context: Context) -> Empty:
+        await self._reviewing.delete(*REVIEW.ids(request.name))
+        return Empty()
 
     async def GetVerdict(self, request: messages.GetVerdictRequest, context: Context) -> report.Verdict:
         return message_of(await self._verdict(request), report.Verdict)

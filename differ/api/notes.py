@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
-from differ.core.rules import NO_RULES, RulesError, parse_rules
+from differ.core.rules import NO_RULES, RulesError, RuleSet, parse_rules, with_reviewed
 
 
 class RuleNotes:
@@ -22,8 +23,15 @@ class RuleNotes:
             self._changed_ns = file.stat().st_mtime_ns
             self._rules = parse_rules(file.read_text("utf-8"))
 
-    def of(self, service: str, candidate: str) -> dict[str, str]:
-        """Notes by rule id, of the rules that a candidate of a service is judged by today."""
+    def of(self, service: str, candidate: str, reviewed: Sequence[str] = ()) -> dict[str, str]:
+        """Notes by rule id, of the rules that a candidate of a service is judged by today; ``reviewed`` are
+        those of reviews, as YAML."""
+        today = dt.datetime.now(dt.UTC).date()
+        rules, _ = with_reviewed(self.from_file(), reviewed, today)
+        return {rule.id: rule.note for rule in rules.effective(today, candidate, service).rules}
+
+    def from_file(self) -> RuleSet:
+        """The rules of the file as it is now."""
         if self._file is not None:
             try:
                 changed_ns = self._file.stat().st_mtime_ns
@@ -32,5 +40,4 @@ class RuleNotes:
                     self._rules = parse_rules(self._file.read_text("utf-8"))
             except (OSError, UnicodeDecodeError, RulesError):
                 pass
-        today = dt.datetime.now(dt.UTC).date()
-        return {rule.id: rule.note for rule in self._rules.effective(today, candidate, service).rules}
+        return self._rules

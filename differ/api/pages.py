@@ -11,6 +11,7 @@ from differ.api.access import Scope, current
 from differ.api.errors import ApiError, StoreUnavailable
 from differ.api.paging import LARGEST_SIZE, PageRequest
 from differ.api.query import Query as ListQuery
+from differ.api.review_pages import with_forms
 from differ.api.service import LATEST, ReportService
 from differ.api.snapshots import Snapshot
 from differ.report import build as building
@@ -62,9 +63,10 @@ def router(service: ReportService) -> APIRouter:
         try:
             snapshot = await service.snapshot(service_id, session_id)
             view = await report_view(service, snapshot, Wanted(show, signature, example))
+            view = await with_forms(service, snapshot.session, view)
         except ApiError as error:
             return _refused(error)
-        return _html(render.report_page(view))
+        return _html(render.report_page(view), form=view.review != "")
 
     @routes.get("/services/{service_id}/sessions/{session_id}/report.html")
     async def saved(service_id: str, session_id: str) -> Response:
@@ -185,6 +187,6 @@ def _refused(error: ApiError) -> Response:
     return _html(render.message_page(error.status.title, error.detail), error.status.http)
 
 
-def _html(page: str, status: int = 200) -> HTMLResponse:
-    headers = {"Content-Security-Policy": render.policy(), "Cache-Control": "no-cache"}
+def _html(page: str, status: int = 200, *, form: bool = False) -> HTMLResponse:
+    headers = {"Content-Security-Policy": render.policy(form=form), "Cache-Control": "no-cache"}
     return HTMLResponse(page, status, headers)

@@ -23,6 +23,7 @@ from differ.api.settings import ApiSettings
 from differ.api.snapshots import Snapshots
 from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence
+from differ.store.reviews import Reviews
 from mirrordiff.process import http
 from mirrordiff.process.logs import logger
 from mirrordiff.process.redis import UNAVAILABLE, check_suitable, connect, redact_url
@@ -58,7 +59,13 @@ async def run(settings: ApiSettings) -> None:
             await check_suitable(redis)
         evidence = Evidence(redis)
         snapshots = Snapshots(
-            evidence, Decisions(redis), gates, notes.of, time.time, public_url=settings.public_url
+            evidence,
+            Decisions(redis),
+            gates,
+            notes,
+            Reviews(redis),
+            time.time,
+            public_url=settings.public_url,
         )
         service = ReportService(evidence, snapshots)
 

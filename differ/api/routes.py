@@ -37,38 +37,38 @@ Candidates = Annotated[CandidateParameters, Query()]
 Nothing = Annotated[NoParameters, Query()]
 
 
-class _List(Resource, Generic[Item]):
+class ResourceList(Resource, Generic[Item]):
     """One page of a list."""
 
     next_page_token: str
     total_size: int
 
 
-class ServiceList(_List[Service]):
+class ServiceList(ResourceList[Service]):
     """Services, last seen first."""
 
     services: list[Service]
 
 
-class SessionList(_List[Session]):
+class SessionList(ResourceList[Session]):
     """Sessions, last seen first."""
 
     sessions: list[Session]
 
 
-class EndpointList(_List[Endpoint]):
+class EndpointList(ResourceList[Endpoint]):
     """Endpoints, ranked by what a caller would notice."""
 
     endpoints: list[Endpoint]
 
 
-class SignatureList(_List[Signature]):
+class SignatureList(ResourceList[Signature]):
     """Signatures, the worst first."""
 
     signatures: list[Signature]
 
 
-class DiffList(_List[Diff]):
+class DiffList(ResourceList[Diff]):
     """Kept diffs, newest first."""
 
     diffs: list[Diff]
@@ -117,20 +117,20 @@ def _register(routes: APIRouter, service: ReportService) -> None:
     @routes.get("/services", response_model=ServiceList)
     async def list_services(request: Request, parameters: Lists) -> Response:
         page = await service.services(parameters.page, parameters.query)
-        return _page(request, ServiceList, "services", page)
+        return paged(request, ServiceList, "services", page)
 
     @routes.get("/services/{service_id}", response_model=Service)
     async def get_service(service_id: ServiceId, _: Nothing) -> Response:
-        return _one(await service.service(service_id))
+        return one(await service.service(service_id))
 
     @routes.get("/services/{service_id}/sessions", response_model=SessionList)
     async def list_sessions(request: Request, service_id: ServiceId, parameters: Lists) -> Response:
         page = await service.sessions(service_id, parameters.page, parameters.query)
-        return _page(request, SessionList, "sessions", page)
+        return paged(request, SessionList, "sessions", page)
 
     @routes.get(_BELOW, response_model=Session)
     async def get_session(service_id: ServiceId, session_id: SessionId, _: Nothing) -> Response:
-        return _one(await service.session(service_id, session_id))
+        return one(await service.session(service_id, session_id))
 
 
 def _evidence(routes: APIRouter, service: ReportService) -> None:
@@ -141,37 +141,37 @@ def _evidence(routes: APIRouter, service: ReportService) -> None:
         page = await service.endpoints(
             service_id, session_id, parameters.page, parameters.query, parameters.view
         )
-        return _page(request, EndpointList, "endpoints", page)
+        return paged(request, EndpointList, "endpoints", page)
 
     @routes.get(f"{_BELOW}/endpoints/{{endpoint_id}}", response_model=Endpoint)
     async def get_endpoint(
         service_id: ServiceId, session_id: SessionId, endpoint_id: Id, _: Nothing
     ) -> Response:
-        return _one(await service.endpoint(service_id, session_id, endpoint_id))
+        return one(await service.endpoint(service_id, session_id, endpoint_id))
 
     @routes.get(f"{_BELOW}/signatures", response_model=SignatureList)
     async def list_signatures(
         request: Request, service_id: ServiceId, session_id: SessionId, parameters: Lists
     ) -> Response:
         page = await service.signatures(service_id, session_id, parameters.page, parameters.query)
-        return _page(request, SignatureList, "signatures", page)
+        return paged(request, SignatureList, "signatures", page)
 
     @routes.get(f"{_BELOW}/signatures/{{signature_id}}", response_model=Signature)
     async def get_signature(
         service_id: ServiceId, session_id: SessionId, signature_id: Id, _: Nothing
     ) -> Response:
-        return _one(await service.signature(service_id, session_id, signature_id))
+        return one(await service.signature(service_id, session_id, signature_id))
 
     @routes.get(f"{_BELOW}/diffs", response_model=DiffList)
     async def list_diffs(
         request: Request, service_id: ServiceId, session_id: SessionId, parameters: Views
     ) -> Response:
         page = await service.diffs(service_id, session_id, parameters.page, parameters.query, parameters.view)
-        return _page(request, DiffList, "diffs", page)
+        return paged(request, DiffList, "diffs", page)
 
     @routes.get(f"{_BELOW}/diffs/{{diff_id}}", response_model=Diff)
     async def get_diff(service_id: ServiceId, session_id: SessionId, diff_id: Id, _: Nothing) -> Response:
-        return _one(await service.diff(service_id, session_id, diff_id))
+        return one(await service.diff(service_id, session_id, diff_id))
 
 
 def _verdicts(routes: APIRouter, service: ReportService) -> None:
@@ -195,14 +195,16 @@ def _verdicts(routes: APIRouter, service: ReportService) -> None:
         return _tagged(verdict, if_none_match)
 
 
-def _one(resource: Resource) -> Response:
+def one(resource: Resource) -> Response:
     return Response(resource.model_dump_json(), media_type="application/json", headers=_FRESH)
 
 
 _FRESH = {"Cache-Control": "no-cache"}
 
 
-def _page(request: Request, model: Callable[..., _List[Item]], name: str, page: Page[Item]) -> Response:
+def paged(
+    request: Request, model: Callable[..., ResourceList[Item]], name: str, page: Page[Item]
+) -> Response:
     """A page of a list, with a link to the next one (RFC 8288)."""
     listed = model(**{name: list(page.items)}, next_page_token=page.next_token, total_size=page.total)
     headers = dict(_FRESH)

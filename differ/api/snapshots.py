@@ -8,10 +8,11 @@ made, everyone who asks waits for the same one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from differ.api.notes import RuleNotes
 from differ.core.facts import Profile, SessionFacts
 from differ.core.policy import Policy
 from differ.core.report import Report, summarise
@@ -19,6 +20,7 @@ from differ.core.tally import Tally
 from differ.core.verdict import Verdict, judge, latch, standing
 from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence, Session
+from differ.store.reviews import Review, Reviews
 from mirrordiff.process.logs import logger
 from mirrordiff.process.redis import UNAVAILABLE, RedisError
 
@@ -48,7 +50,8 @@ class Snapshots:
         evidence: Evidence,
         decisions: Decisions,
         gates: dict[str, Policy],
-        notes: Callable[[str, str], dict[str, str]],
+        notes: RuleNotes,
+        reviews: Reviews,
         clock: Callable[[], float],
         *,
         public_url: str = "",
@@ -57,7 +60,8 @@ class Snapshots:
         self._evidence = evidence
         self.decisions = decisions
         self.gates = gates
-        self._notes = notes
+        self.notes = notes
+        self.reviews = reviews
         self._clock = clock
         self._public_url = public_url.rstrip("/")
         self._fresh_s = fresh_s
@@ -89,18 +93,18 @@ class Snapshots:
 
     async def _make(self, session: Session, gate: str) -> Snapshot:
         epoch = session.epochs[-1] if session.epochs else None
-        tally, losses, lag, sessions, profile, store = await asyncio.gather(
+        tally, losses, lag, sessions, (profile, reviews), store = await asyncio.gather(
             self._evidence.tally(session, epoch.id if epoch else ""),
             self._evidence.losses(session.service),
             self._evidence.lag(),
             self._evidence.sessions(session.service_id),
-            self.decisions.profile(session.service_id),
+            asyncio.gather(self.decisions.profile(session.service_id), self.reviews.of(session.service_id)),
             self._evidence.store_state(),
         )
         now_us = self.now_us()
         policy = self.gates[gate]
         facts = replace(
-            self.facts(session.service, session.candidate, gate),
+            self.facts(session.service, session.candidate, gate, reviews),
             session=session.id,
             primary_versions=session.primary_versions,
             epoch=epoch.id if epoch else "",
@@ -136,11 +140,10 @@ class Snapshots:
                 log.warning("decision_not_kept", error=type(error).__name__)
         return standing(verdict, decided)
 
-    def facts(self, service: str, candidate: str, gate: str) -> SessionFacts:
+    def facts(self, service: str, candidate: str, gate: str, reviews: Sequence[Review] = ()) -> SessionFacts:
         """What is known without any session."""
-        return SessionFacts(
-            service=service, candidate=candidate, gate=gate, rules=self._notes(service, candidate)
-        )
+        notes = self.notes.of(service, candidate, [review.rule for review in reviews])
+        return SessionFacts(service=service, candidate=candidate, gate=gate, rules=notes)
 
     def report_uri(self, session: Session) -> str:
         """Where the report page of a session is."""

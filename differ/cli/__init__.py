@@ -45,6 +45,7 @@ COMMANDS = {
     "get": "differ.cli.get",
     "describe": "differ.cli.get",
     "watch": "differ.cli.watch",
+    "review": "differ.cli.review",
     "doctor": "differ.cli.doctor",
     "compare": "differ.cli.compare",
     "rules": "differ.cli.rules",

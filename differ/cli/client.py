@@ -96,13 +96,20 @@ class Api:
         return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
 
     def request(
-        self, method: str, path: str, parameters: Mapping[str, str | int] | None = None
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str | int] | None = None,
+        document: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
-        """Status and body of an answer. Raises Unreachable where none comes."""
+        """Status and body of an answer; ``document`` is sent as JSON. Raises Unreachable where none comes."""
         connection = self.connection(self.timeout_s)
         try:
             headers = self.headers(Accept="application/json")
-            connection.request(method, self.target(path, parameters), headers=headers)
+            body = None if document is None else json.dumps(document)
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+            connection.request(method, self.target(path, parameters), body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:

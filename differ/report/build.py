@@ -123,6 +123,7 @@ def build(
         ),
         noise=tuple(_noise(report.endpoints)),
         proposals=tuple(_proposals(verdict, chosen)),
+        signature=chosen,
         groups=tuple(_groups(report.endpoints)),
         suggestions=tuple(
             CountView(each.rule, "", f"{each.endpoint}: {each.why}") for each in report.suggestions

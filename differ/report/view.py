@@ -131,6 +131,9 @@ class ReportView:
     sessions: tuple[LinkView, ...] = field(default=())
     events: str = ""
     made: str = ""
+    signature: str = ""
+    review: str = ""
+    reviews: tuple[CountView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

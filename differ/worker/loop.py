@@ -77,6 +77,8 @@ class Worker:
         """Judge until stopped. A fault that waiting cannot mend ends it."""
         try:
             await self._patiently(self._deliveries.open)
+            # Before the first pair: judged without the rules of reviews, it would begin an epoch of its own.
+            await self._patiently(self._rules.refresh)
             async with asyncio.TaskGroup() as roles:
                 roles.create_task(self._read(), name="read")
                 roles.create_task(self._judge_all(), name="judge")

@@ -12,6 +12,7 @@ import socket
 from differ.core.endpoints import parse_templates
 from differ.core.lifting.protobuf import Schemas
 from differ.store.deliveries import Deliveries
+from differ.store.reviews import Reviews
 from differ.store.settlement import Settlement
 from differ.worker.builds import Builds
 from differ.worker.endpoints import Endpoints
@@ -35,7 +36,6 @@ async def run(settings: WorkerSettings) -> None:
     AddressInUse as their names say. A Redis that is away is waited for.
     """
     given = parse_templates(settings.endpoints.read_text("utf-8")) if settings.endpoints else ()
-    rules = Rules(settings.rules)
     schemas = Schemas(settings.descriptor_set.read_bytes()) if settings.descriptor_set else None
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
@@ -46,6 +46,7 @@ async def run(settings: WorkerSettings) -> None:
         with contextlib.suppress(*UNAVAILABLE):
             await check_suitable(redis)
         settlement = Settlement(redis)
+        rules = Rules(settings.rules, Reviews(redis))
         register = Register(settlement)
         endpoints = Endpoints(settlement, given)
         builds = Builds(settings.version_header, register.candidates)

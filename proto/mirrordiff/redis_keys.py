@@ -77,7 +77,7 @@ KEYS: Final = (
         "captures that were not kept, by service and reason"),
     Key("verdict", "md:verdict:<session>", "hash", 30 * DAY, "api", "api",
         "the first decision of each gate on a session"),
-    Key("rules", "md:rules:<service>", "hash", None, "api", "worker",
+    Key("rules", "md:rules:<service>", "hash", None, "api", "worker, api",
         "rules made by review of a service's signatures"),
 )  # fmt: skip
 """The map."""

@@ -16,6 +16,7 @@ import pytest
 
 from differ.api.app import create_app
 from differ.api.entrance import entrance
+from differ.api.notes import RuleNotes
 from differ.api.process import announce, grpc_server
 from differ.api.service import DEFAULT_GATE, ReportService
 from differ.api.settings import ApiSettings
@@ -24,6 +25,7 @@ from differ.api.watching import Pace
 from differ.core.policy import Policy
 from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence
+from differ.store.reviews import Reviews
 from mirrordiff.process.http import serve
 from mirrordiff.process.redis import Client
 from mirrordiff.process.settings import Address
@@ -73,7 +75,8 @@ async def running(
         evidence,
         Decisions(redis),
         {DEFAULT_GATE: policy or Policy()},
-        lambda _service, _candidate: {},
+        RuleNotes(None),
+        Reviews(redis),
         lambda: START_US / 1_000_000 + 660,
         public_url="https://diff.example",
         fresh_s=fresh_s,

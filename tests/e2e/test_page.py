@@ -51,6 +51,26 @@ async def test_the_regression_is_found_in_three_clicks(address: str) -> None:
     await asyncio.to_thread(look)
 
 
+async def test_a_regression_is_accepted_and_that_undone_without_a_script(address: str) -> None:
+    def look() -> None:
+        with browser(scripts=False) as window:
+            window.get(address + REPORT)
+            window.find_element(By.CSS_SELECTOR, "#review summary").click()
+            window.find_element(By.NAME, "note").send_keys("agreed <i>with</i> Ada")
+            window.find_element(By.XPATH, "//button[.='Accept this change']").click()
+            WebDriverWait(window, 10).until(lambda there: there.current_url.endswith(f"{REPORT}#rules"))
+            if not window.find_element(By.CSS_SELECTOR, "#rules form").is_displayed():
+                window.find_element(By.CSS_SELECTOR, "#rules summary").click()
+            assert "agreed <i>with</i> Ada" in seen(window, "#rules")
+            window.find_element(By.XPATH, "//button[.='Undo']").click()
+            WebDriverWait(window, 10).until(
+                lambda there: not there.find_elements(By.CSS_SELECTOR, "#rules form")
+            )
+            assert complaints(window) == []
+
+    await asyncio.to_thread(look)
+
+
 async def test_it_is_whole_without_a_script(address: str) -> None:
     def look() -> None:
         with browser(scripts=False) as window:

@@ -7,6 +7,19 @@ force on a day for a candidate, and a comparison asks the set. The format is in
 
 from differ.core.rules.file import parse_rules
 from differ.core.rules.problems import Problem, RulesError
+from differ.core.rules.reviewed import conflicting, reviewed_rule, with_reviewed
 from differ.core.rules.ruleset import NO_RULES, Rule, RuleSet, Scope, Scoped
 
-__all__ = ["NO_RULES", "Problem", "Rule", "RuleSet", "RulesError", "Scope", "Scoped", "parse_rules"]
+__all__ = [
+    "NO_RULES",
+    "Problem",
+    "Rule",
+    "RuleSet",
+    "RulesError",
+    "Scope",
+    "Scoped",
+    "conflicting",
+    "parse_rules",
+    "reviewed_rule",
+    "with_reviewed",
+]
