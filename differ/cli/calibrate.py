@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 
-from differ.cli import Exit, Unreachable
-from differ.cli.client import Api, segment, with_api
+from differ.cli import Exit
+from differ.cli.client import Api, segment, with_api, written
 from mirrordiff.redis_keys import resource_id
 
 
@@ -28,28 +25,12 @@ def calibrate(service: str, client: Api, session: str, forget: bool) -> int:  # 
     """
     path = f"/v1/services/{resource_id(service)}/profile"
     if forget:
-        _done(client, *client.request("DELETE", path))
+        written(client, *client.request("DELETE", path))
         click.echo(f"{service}: no noise profile any more")
         return Exit.PASS
     answer = client.request("POST", path, {"session": segment(session, "session")})
-    profile = _done(client, *answer)
+    profile = written(client, *answer)
     click.echo(
         f"{service}: noise of v1 kept, from {int(profile['pairs']):,} pairs up to {profile['takeTime']}"
     )
     return Exit.PASS
-
-
-def _done(client: Api, status: int, body: bytes) -> dict[str, Any]:
-    if status == 204:
-        return {}
-    try:
-        document = json.loads(body)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise Unreachable(f"{client.url} answers, but not as mirrordiff's API does (HTTP {status})")
-    if status in {400, 404}:
-        raise click.UsageError(f"{document.get('title', status)}: {document.get('detail', '')}")
-    if status >= 300:
-        raise Unreachable(f"{client.url}: {document.get('title', status)}: {document.get('detail', '')}")
-    return document

@@ -121,6 +121,26 @@ class Api:
             connection.close()
 
 
+def written(client: Api, status: int, body: bytes) -> Json:
+    """What the API says it has written; empty where it says nothing.
+
+    Raises a usage error where it cannot be done as asked, Unreachable where the API fails.
+    """
+    if status == 204:
+        return {}
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Unreachable(f"{client.url} answers, but not as mirrordiff's API does (HTTP {status})")
+    if status in {400, 404, 409}:
+        raise click.UsageError(f"{document.get('title', status)}: {document.get('detail', '')}")
+    if status >= 300:
+        raise Unreachable(f"{client.url}: {document.get('title', status)}: {document.get('detail', '')}")
+    return document
+
+
 def with_api(command: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a command the options that say where the API is and who asks; it takes ``client`` for them."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
-from differ.cli import Exit, Unreachable
-from differ.cli.client import Api, Json, segment, with_api
+from differ.cli import Exit
+from differ.cli.client import Api, Json, segment, with_api, written
 from differ.cli.tables import formatted
 from mirrordiff.redis_keys import resource_id
 
@@ -85,13 +84,13 @@ def list_(service: str, client: Api, output: str) -> int:
 @with_api
 def undo(service: str, id: str, client: Api) -> int:  # noqa: A002
     """Undo the review ID of SERVICE: its rule applies no more."""
-    _done(client, *client.request("DELETE", f"{_path(service)}/{segment(id, 'review')}"))
+    written(client, *client.request("DELETE", f"{_path(service)}/{segment(id, 'review')}"))
     click.echo(f"{service}: {id} is undone")
     return Exit.PASS
 
 
 def _make(client: Api, service: str, wanted: dict[str, str]) -> int:
-    made = _done(client, *client.request("POST", _path(service), document=wanted))
+    made = written(client, *client.request("POST", _path(service), document=wanted))
     click.echo(made["rule"])
     click.echo(f"{service}: {made['name'].rpartition('/')[2]} is in force within a second", err=True)
     return Exit.PASS
@@ -99,19 +98,3 @@ def _make(client: Api, service: str, wanted: dict[str, str]) -> int:
 
 def _path(service: str) -> str:
     return f"/v1/services/{resource_id(service)}/reviews"
-
-
-def _done(client: Api, status: int, body: bytes) -> Json:
-    if status == 204:
-        return {}
-    try:
-        document = json.loads(body)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise Unreachable(f"{client.url} answers, but not as mirrordiff's API does (HTTP {status})")
-    if status in {400, 404, 409}:
-        raise click.UsageError(f"{document.get('title', status)}: {document.get('detail', '')}")
-    if status >= 300:
-        raise Unreachable(f"{client.url}: {document.get('title', status)}: {document.get('detail', '')}")
-    return document
