@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from google.protobuf.descriptor import Descriptor
+from msgspec.structs import replace
 
 from differ.core.findings import MAX_FINDINGS, Collector, Enough
 from differ.core.lifting.bodies import Reading, decoded, family_of, is_plain_json, lift

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from differ.core.compare import Where, compare
 from differ.core.lifting.protobuf import Schemas
@@ -14,8 +14,7 @@ from differ.core.signature import signature_of
 from differ.core.tally import count
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+class Examination(msgspec.Struct, frozen=True):
     """What was found out about one pair. ``control`` is of primary against control."""
 
     outcome: Outcome

@@ -7,8 +7,9 @@ pair. All values here are immutable.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from differ.core.paths import Path
 
@@ -35,8 +36,7 @@ class End(StrEnum):
     NOT_CAPTURED = "not_captured"
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """What one role answered.
 
     ``status`` is the HTTP status, 0 where there was no response. ``body`` is as it was on the wire
@@ -75,8 +75,7 @@ class Disposition(StrEnum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """One field in which shadow differs from primary.
 
     ``primary`` and ``shadow`` are JSON values, capped in size for keeping and showing; None also
@@ -89,8 +88,7 @@ class Difference:
     shadow: object
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """A difference and what it counts as.
 
     ``rule`` is the note of the rule that ignored it, or the evidence that made it noise; empty
@@ -111,8 +109,7 @@ class Result(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What comparing a pair gave.
 
     Holds always: DIFFERENT if and only if a finding is a regression; SKIPPED if and only if

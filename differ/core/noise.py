@@ -7,10 +7,12 @@ answer, or both echo an id of their own request. Everything else that is noisy i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from differ.core.model import Disposition, Finding, Kind, Outcome, Response, Result, Role
 from differ.core.pair import Arrival, Pair
@@ -46,8 +48,7 @@ def mark_serve_time(outcome: Outcome, pair: Pair, other: Role = Role.SHADOW) -> 
     return replace(outcome, result=result, findings=findings, reason=outcome.uncompared)
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
+class _Side(msgspec.Struct, frozen=True):
     """When one side answered, microseconds, and the ids of its request in lower case without dashes."""
 
     earliest_us: int | None
@@ -97,8 +98,7 @@ def _plain(text: str) -> str:
     return text.lower().replace("-", "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
+class _Moment(msgspec.Struct, frozen=True):
     """A timestamp: its format with digits blotted out, and when, in microseconds since the epoch.
 
     ``whole``: it has no fraction of a second. ``local``: it names no zone, so it may be off by a whole

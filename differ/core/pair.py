@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from differ.core.model import Response, Role
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True):
     """How one role's copy of the request arrived.
 
     ``started_us`` is in microseconds since the Unix epoch by the capturing proxy's clock, None where
@@ -23,8 +22,7 @@ class Arrival:
 UNKNOWN = Arrival()
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True):
     """The captures of one mirrored request: primary and shadow, and control where one answered.
 
     ``path`` has the query. ``ambiguous``: two captures of one role had the same key and were matched

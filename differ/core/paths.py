@@ -8,9 +8,10 @@ RFC 9535 normalised paths where a name needs quotes, and shorthand (``.name``) w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
+
+import msgspec
 
 
 class Part(StrEnum):
@@ -39,8 +40,7 @@ _SHORTHAND = re.compile(r"[A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff][0-9A-Za-z_\u00
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(msgspec.Struct, frozen=True):
     """A place in a response: a part, the header's or trailer's name there, or steps into the body."""
 
     part: Part

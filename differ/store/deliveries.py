@@ -7,9 +7,9 @@ is delivered again to another once it has been idle for long enough.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Final, cast
 
+import msgspec
 from redis.exceptions import ResponseError
 
 from mirrordiff.process.redis import BLOCK_MS, Client, is_cluster
@@ -22,8 +22,7 @@ POLL_S: Final = 0.02
 """Between two looks at the streams of a cluster that had nothing: far below the time a proxy gathers for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """One entry. ``kind`` and ``records`` (by role letter) as the pairing script has written them."""
 
     partition: int

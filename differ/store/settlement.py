@@ -8,7 +8,6 @@ register of sessions are written beside it; written twice, they are the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import msgspec
@@ -31,8 +30,7 @@ _ENDPOINTS_TTL: Final = BY_NAME["endpoints"].ttl or 0
 _EXAMPLE_TTL: Final = BY_NAME["diff"].ttl or 0
 
 
-@dataclass(frozen=True, slots=True)
-class SessionId:
+class SessionId(msgspec.Struct, frozen=True):
     """The identity of a session, as captured. ``key`` is its part of a Redis key."""
 
     service: str
@@ -43,8 +41,7 @@ class SessionId:
         return session_key(resource_id(self.service), resource_id(self.candidate))
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """What became of one entry: what it adds to the tally of which session and epoch."""
 
     partition: int

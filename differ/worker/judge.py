@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 from google.protobuf.message import DecodeError
 
 from differ.core import model as core
@@ -26,8 +26,7 @@ UNPAIRED = "unpaired"
 """The result of a response that stayed alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What one delivery came to. ``diff`` makes the document of a pair that is worth keeping.
 
     ``rules`` are those that judged it: by the time it is counted, others may be in force.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from google.protobuf.descriptor import Descriptor
 
 from differ.core.lifting import encodings
@@ -37,8 +37,7 @@ def family_of(media: Media, body: bytes) -> Family:
     return Family.TEXT if to_text(body, media.charset) is not None else Family.OPAQUE
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What the headers say about how a body is to be read; ``message`` is its type where it is gRPC."""
 
     media: Media

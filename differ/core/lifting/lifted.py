@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from differ.core.values import Repeated, Value
 
 MAX_DEPTH: Final = 128
@@ -31,8 +33,7 @@ class Family(StrEnum):
     OPAQUE = "opaque"
 
 
-@dataclass(frozen=True, slots=True)
-class Lifted:
+class Lifted(msgspec.Struct, frozen=True):
     """A body as a value.
 
     ``booleans`` tells whether true or false may be in it: where neither side has any, Python's own
