@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from differ.core.compare import Where, compare
-from differ.core.lifting.protobuf import MAX_DEPTH, SchemaError, Schemas, fields, varint
+from differ.core.lifting.protobuf import MAX_DEPTH, SchemaError, Schemas
+from differ.core.lifting.wire import fields, varint
 from differ.core.model import Headers, Outcome, Response, Result
 from differ.core.rules import NO_RULES
 

@@ -11,7 +11,8 @@ from google.protobuf.descriptor import Descriptor
 from differ.core.lifting import encodings
 from differ.core.lifting.jsons import lift_json
 from differ.core.lifting.lifted import MAX_BYTES, TOO_LARGE, Lifted, Unreadable
-from differ.core.lifting.protobuf import MAX_DEPTH, TooDeepError, by_name, by_number, fields
+from differ.core.lifting.protobuf import MAX_DEPTH, TooDeepError, by_name, by_number
+from differ.core.lifting.wire import fields
 from differ.core.values import Chunk, Value
 
 _PREFIX: Final = 5

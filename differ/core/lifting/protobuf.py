@@ -1,7 +1,6 @@
 """Protobuf messages: by the names of a schema where there is one, else by field numbers.
 
-The wire is read here and not by generated classes, so that a field the schema does not know is
-compared like any other (encoding: https://protobuf.dev/programming-guides/encoding/).
+Not by generated classes, so that a field the schema does not know is compared like any other.
 """
 
 from __future__ import annotations
@@ -13,16 +12,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from differ.core.lifting.scalars import WIRE_TYPES, default_of, packed, scalar
+from differ.core.lifting.wire import LENGTH, Field, fields
 from differ.core.values import Chunk, Opaque, Value, printable
 
 MAX_DEPTH: Final = 32
 """Nesting of messages that is read; protobuf's own parsers stop at 100, and no service known to us
 comes near either. The walk needs seven Python frames for each level."""
-
-VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
-
-Field = tuple[int, int, int | bytes]
-"""Number, wire type, and the value: an integer for a varint, bytes for any other."""
 
 
 class SchemaError(Exception):
@@ -68,48 +63,6 @@ class Schemas:
         except KeyError:
             return None
         return found.output_type
-
-
-def fields(data: bytes) -> list[Field] | None:
-    """The fields of a message in wire order; None where ``data`` is no message."""
-    found: list[Field] = []
-    position = 0
-    while position < len(data):
-        tag, position = varint(data, position)
-        number, wire = tag >> 3, tag & 7
-        if position < 0 or not 0 < number < 1 << 29:
-            return None
-        value: int | bytes
-        if wire == VARINT:
-            value, position = varint(data, position)
-            if position < 0:
-                return None
-        else:
-            size = _SIZES.get(wire)
-            if wire == LENGTH:
-                size, position = varint(data, position)
-            if size is None or position < 0 or position + size > len(data):
-                return None
-            value = data[position : position + size]
-            position += size
-        found.append((number, wire, value))
-    return found
-
-
-_SIZES: Final = {FIXED64: 8, FIXED32: 4}
-
-
-def varint(data: bytes, position: int) -> tuple[int, int]:
-    """A varint and the position behind it; position -1 where there is none of at most 64 bits."""
-    value = shift = 0
-    while position < len(data) and shift < 70:
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position if value < 1 << 64 else -1
-        shift += 7
-    return 0, -1
 
 
 def by_number(found: list[Field]) -> dict[str, Value]:

@@ -9,23 +9,24 @@ from typing import Final
 
 from google.protobuf.descriptor import FieldDescriptor as Type
 
+from differ.core.lifting.wire import FIXED32, FIXED64, FIXED_SIZES, VARINT, varint
 from differ.core.values import Opaque, Token, Value
 
 WIRE_TYPES: Final[dict[int, int]] = {
-    Type.TYPE_DOUBLE: 1,
-    Type.TYPE_FIXED64: 1,
-    Type.TYPE_SFIXED64: 1,
-    Type.TYPE_FLOAT: 5,
-    Type.TYPE_FIXED32: 5,
-    Type.TYPE_SFIXED32: 5,
-    Type.TYPE_INT32: 0,
-    Type.TYPE_INT64: 0,
-    Type.TYPE_UINT32: 0,
-    Type.TYPE_UINT64: 0,
-    Type.TYPE_SINT32: 0,
-    Type.TYPE_SINT64: 0,
-    Type.TYPE_BOOL: 0,
-    Type.TYPE_ENUM: 0,
+    Type.TYPE_DOUBLE: FIXED64,
+    Type.TYPE_FIXED64: FIXED64,
+    Type.TYPE_SFIXED64: FIXED64,
+    Type.TYPE_FLOAT: FIXED32,
+    Type.TYPE_FIXED32: FIXED32,
+    Type.TYPE_SFIXED32: FIXED32,
+    Type.TYPE_INT32: VARINT,
+    Type.TYPE_INT64: VARINT,
+    Type.TYPE_UINT32: VARINT,
+    Type.TYPE_UINT64: VARINT,
+    Type.TYPE_SINT32: VARINT,
+    Type.TYPE_SINT64: VARINT,
+    Type.TYPE_BOOL: VARINT,
+    Type.TYPE_ENUM: VARINT,
 }
 """The wire type of each type that can be packed; all others are length-delimited."""
 
@@ -81,11 +82,9 @@ def _float(number: float) -> Value:
 
 def packed(field: Type, data: bytes) -> list[Value]:
     """The values of a packed repeated field; what is left over at its end stays bytes."""
-    from differ.core.lifting.protobuf import varint
-
     values: list[Value] = []
     position = 0
-    size = {1: 8, 5: 4}.get(WIRE_TYPES[field.type])
+    size = FIXED_SIZES.get(WIRE_TYPES[field.type])
     while position < len(data):
         if size is None:
             number, after = varint(data, position)
