@@ -23,14 +23,14 @@ Events of the two directions may interleave.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from collector.captured import OVER_THE_CAP, Keyed, Recorder, Unusable, attempt_of, text_of
+from collector.captured import OVER_THE_CAP, Asked, Keyed, Recorder, Unusable, attempt_of, text_of
 from collector.pairing import PAIR_HEADER
 from mirrordiff.envoy.extproc_pb2 import HeaderMap, ProcessingBody, ProcessingHeaders, ProcessingRequest
+from mirrordiff.request_body import HASHED
 from mirrordiff.v1.capture_pb2 import (
     END_ABORTED,
     END_COMPLETE,
@@ -53,16 +53,21 @@ _FAULTS: Final = (
 
 
 class Assembly:
-    """Takes messages until ``feed`` says that it has all it needs, or one of the other endings comes."""
+    """Takes messages until ``feed`` says that it has all it needs, or one of the other endings comes.
 
-    def __init__(self, body_cap: int) -> None:
+    ``body_cap`` bytes are kept of the response's body, ``request_cap`` of the request's.
+    """
+
+    def __init__(self, body_cap: int, request_cap: int = HASHED) -> None:
         self._body_cap = body_cap
         self.size = 0
         self.cluster = ""
         self._method = ""
         self._request: dict[bytes, bytes] = {}
-        self._request_hash = blake2b(digest_size=16)
-        self._request_bytes = 0
+        self._request_map = HeaderMap()
+        self._request_body: list[bytes] = []
+        self._request_room = request_cap
+        self._request_size = 0
         self._request_ended = False
         self._attempt = 0
         self._status = 0
@@ -110,9 +115,7 @@ class Assembly:
         elif event.HasField("request_headers"):
             self._take_request(event.request_headers, now_us)
         elif event.HasField("request_body"):
-            self._request_hash.update(event.request_body.body)
-            self._request_bytes += len(event.request_body.body)
-            self._request_ended |= event.request_body.end_of_stream
+            self._take_request_body(event.request_body)
         elif event.HasField("response_trailers"):
             self._trailers = _lines(event.response_trailers.trailers)
             self._finish(END_COMPLETE)
@@ -160,9 +163,14 @@ class Assembly:
             duration_us=max(0, self._ended_us - self._started_us),
             body_size=self._body_size,
             attempt=self._attempt or attempt_of(request.get(b"x-envoy-attempt-count", b"")),
-            # Of a request without a body there is nothing to tell apart, and other ways in see none either.
-            body_hash=self._request_hash.digest() if self._request_bytes else b"",
+            asked=self._asked(recorder),
         )
+
+    def _asked(self, recorder: Recorder) -> Asked:
+        head = _lines(self._request_map) if recorder.keeps_requests else b""
+        if not self._request_ended:
+            return Asked(head)
+        return Asked(head, b"".join(self._request_body), self._request_size)
 
     def _take_attributes(self, attributes: dict[bytes, bytes | float]) -> None:
         cluster = attributes.get(b"xds.cluster_name")
@@ -182,9 +190,19 @@ class Assembly:
     def _take_request(self, headers: ProcessingHeaders, now_us: int) -> None:
         for header in headers.headers.headers:
             self._request.setdefault(header.key, header.raw_value or header.value)
+        self._request_map = headers.headers
         self._method = text_of(self._request.get(b":method", b""))
         self._request_ended = headers.end_of_stream
         self._started_us = now_us
+
+    def _take_request_body(self, chunk: ProcessingBody) -> None:
+        self._request_size += len(chunk.body)
+        self._request_ended |= chunk.end_of_stream
+        if self._request_room > 0 and chunk.body:
+            kept = chunk.body[: self._request_room]
+            self._request_body.append(kept)
+            self._request_room -= len(kept)
+            self.size += len(kept)
 
     def _take_response(self, headers: ProcessingHeaders) -> None:
         self._answered = True

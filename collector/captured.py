@@ -8,6 +8,7 @@ from typing import Final
 
 from collector.pairing import pair_key
 from collector.redaction import Redaction
+from mirrordiff.request_body import body_hash
 from mirrordiff.v1.capture_pb2 import (
     END_COMPLETE,
     END_TRUNCATED,
@@ -48,6 +49,22 @@ class Source:
     role: Role.ValueType
     service: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a request beside its line.
+
+    ``head`` is its header lines or some of them, ``body`` the first bytes of its body, of which there are
+    ``size``. A body that did not come whole counts as none, since nobody knows what it would have been.
+    """
+
+    head: bytes = b""
+    body: bytes = b""
+    size: int = 0
+
+
+NOTHING: Final = Asked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +127,16 @@ class Recorder:
         duration_us: int,
         body_size: int,
         attempt: int,
-        body_hash: bytes = b"",
+        asked: Asked = NOTHING,
+        asked_hash: str = "",
     ) -> Keyed:
-        """The capture and its key. Raises Unusable(no_request_id) where no twin could ever be found."""
-        pair = pair_key(self._service, pair_id, request_id, method.encode(), path, body_hash)
+        """The capture and its key. Raises Unusable(no_request_id) where no twin could ever be found.
+
+        ``asked_hash`` stands for the request's body where that itself is not known.
+        """
+        if asked.size and not pair_id:
+            asked_hash = body_hash(asked.body, asked.size)
+        pair = pair_key(self._service, pair_id, request_id, method.encode(), path, asked_hash)
         if pair is None:
             raise Unusable("no_request_id")
         body_size = max(body_size, len(body))
@@ -144,4 +167,19 @@ class Recorder:
             body_size=body_size,
             attempt=attempt,
         )
+        if self.keeps_requests:
+            self._keep_request(capture, asked)
         return Keyed(pair, capture)
+
+    @property
+    def keeps_requests(self) -> bool:
+        """Whether anything of a request is kept beside its line."""
+        return self._redaction.keeps_requests
+
+    def _keep_request(self, capture: Capture, asked: Asked) -> None:
+        redaction = self._redaction
+        capture.request_headers = redaction.request_headers(asked.head)
+        if redaction.request_bodies and capture.role == ROLE_PRIMARY:
+            body = asked.body[: self._body_cap]
+            capture.request_body = redaction.body(body, asked.head)
+            capture.request_body_size = asked.size

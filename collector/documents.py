@@ -11,7 +11,14 @@ request_id          x-request-id as the service received it; one of the two ids 
                     required
 method, path        as the service received them; the path with its query                required
 authority           the Host of the request                                              none
-request_body_hash   any text that is equal for equal request bodies                      none
+request_body        the request's body or its head, where it is UTF-8; kept only where   empty
+                    the collector was told to, and else only told apart by
+request_body_base64 the same, whatever it is; not beside ``request_body``                empty
+request_body_size   its whole length in bytes, where less of it is here                  as here
+request_body_hash   in place of it, any text that is equal for equal request bodies; as  none
+                    mirrordiff.request_body makes it, where the other side comes another
+                    way
+request_headers     as ``headers``; kept are those that the collector was told to keep   none
 status              HTTP status; 0, as a default, where there was no answer              0
 headers, trailers   ``[[name, value], …]`` in the order received                         none
 body                the body as received, where it is UTF-8                              empty
@@ -43,7 +50,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from pybase64 import b64decode
 
-from collector.captured import MOST_ATTEMPTS, ROLES, Keyed, Recorder, Source, Unusable, is_service
+from collector.captured import MOST_ATTEMPTS, ROLES, Asked, Keyed, Recorder, Source, Unusable, is_service
 from mirrordiff.v1.capture_pb2 import (
     END_ABORTED,
     END_COMPLETE,
@@ -79,7 +86,11 @@ class Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     pair_id: _Short = ""
     request_id: _Short = ""
     authority: _Short = ""
+    request_body: str | None = None
+    request_body_base64: str | None = None
+    request_body_size: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
     request_body_hash: _Short = ""
+    request_headers: list[tuple[str, str]] = []
     status: Annotated[int, msgspec.Meta(ge=0, le=999)] = 0
     headers: list[tuple[str, str]] = []
     trailers: list[tuple[str, str]] = []
@@ -117,6 +128,8 @@ def parse(line: bytes) -> Document:
         raise Unusable("method: is not a method of HTTP")
     if document.body is not None and document.body_base64 is not None:
         raise Unusable("body and body_base64 exclude each other")
+    if document.request_body is not None and document.request_body_base64 is not None:
+        raise Unusable("request_body and request_body_base64 exclude each other")
     if document.started_at is not None and document.started_us is not None:
         raise Unusable("started_at and started_us exclude each other")
     return document
@@ -129,7 +142,8 @@ def source_of(document: Document) -> Source:
 
 def keyed(document: Document, recorder: Recorder, capture_id: bytes) -> Keyed:
     """The capture. ``capture_id`` serves where the sender has given none. Raises Unusable as ``parse``."""
-    body = _body(document)
+    body = _body(document.body, document.body_base64, "body_base64")
+    asked = _body(document.request_body, document.request_body_base64, "request_body_base64")
     end, detail = _ending(document)
     if document.id:
         named = f"{document.role}\n{document.service}\n{document.id}".encode()
@@ -156,7 +170,12 @@ def keyed(document: Document, recorder: Recorder, capture_id: bytes) -> Keyed:
             duration_us=round(document.duration_ms * 1000),
             body_size=document.body_size,
             attempt=document.attempt,
-            body_hash=document.request_body_hash.encode(),
+            asked=Asked(
+                _lines(document.request_headers, "request_headers"),
+                asked,
+                max(len(asked), document.request_body_size if asked else 0),
+            ),
+            asked_hash=document.request_body_hash,
         )
     except Unusable:
         raise Unusable("pair_id or request_id: one of them is required") from None
@@ -176,13 +195,13 @@ def _ending(document: Document) -> tuple[End.ValueType, str]:
     return end, "cut by the sender" if end == END_TRUNCATED else ""
 
 
-def _body(document: Document) -> bytes:
-    if document.body_base64 is not None:
+def _body(text: str | None, encoded: str | None, field: str) -> bytes:
+    if encoded is not None:
         try:
-            return b64decode(document.body_base64, validate=True)
+            return b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
-            raise Unusable("body_base64: is not base64") from None
-    return (document.body or "").encode()
+            raise Unusable(f"{field}: is not base64") from None
+    return (text or "").encode()
 
 
 def _lines(headers: list[tuple[str, str]], field: str) -> bytes:

@@ -1,23 +1,37 @@
 """Envoy's access log entries → captures. Pure; the one place that knows how Envoy tells it.
 
 An entry says how the request went, and carries in its dynamic metadata, under ``mirrordiff``, what
-the capture filter (deploy/envoy/capture.lua) copied of the response:
+the capture filter (deploy/envoy/capture.lua) copied:
 
 ``response``
     base64 of ``"1"``, header lines, empty line, trailer lines, empty line, body; lines end in CR LF
 ``body_size``
     decimal length of the whole body, of which ``response`` holds the head up to the filter's cap
+``request``
+    base64 of the head of the request's body, where there is one that is needed
+``request_size``
+    decimal length of that whole body
 """
 
 from __future__ import annotations
 
 import binascii
-from typing import Final
+from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 from pybase64 import b64decode
 
-from collector.captured import Keyed, Recorder, Source, Unusable, attempt_of, source_from, text_of
+from collector.captured import (
+    NOTHING,
+    Asked,
+    Keyed,
+    Recorder,
+    Source,
+    Unusable,
+    attempt_of,
+    source_from,
+    text_of,
+)
 from collector.pairing import PAIR_HEADER
 from mirrordiff.envoy.accesslog_pb2 import HttpAccessLogEntry, Node, ResponseFlags, StreamAccessLogsMessage
 from mirrordiff.v1.capture_pb2 import (
@@ -85,7 +99,8 @@ class Translator:
                 pair_id = header.value
             elif header.key == b"x-envoy-attempt-count":
                 attempt = attempt_of(header.value)
-        head, trailers, body, body_size = _response_in(log)
+        shipped = _shipped_in(log)
+        head, trailers, body, body_size = _response_in(shipped)
         end, detail = _ending(log, self._role, captured=head is not None)
         start, took = common.start_time, common.time_to_last_upstream_rx_byte
         if not (took.seconds or took.nanos):
@@ -108,34 +123,68 @@ class Translator:
             duration_us=took.seconds * 1_000_000 + took.nanos // 1000,
             body_size=body_size,
             attempt=attempt,
+            asked=self._asked(log, shipped),
         )
 
+    def _asked(self, log: HttpAccessLogEntry, shipped: _Shipped) -> Asked:
+        head = b""
+        if self._recorder.keeps_requests:
+            lines = [header.key + b": " + header.value for header in log.request.request_headers]
+            head = b"\r\n".join(lines)
+        elif not shipped.request:
+            return NOTHING
+        return Asked(head, _decoded(shipped.request, "unreadable_request"), _length(shipped.request_size))
 
-def _response_in(log: HttpAccessLogEntry) -> tuple[bytes | None, bytes, bytes, int]:
-    """Header lines (None where nothing was shipped), trailer lines, body, length of the whole body."""
-    encoded, size = b"", b""
+
+class _Shipped(NamedTuple):
+    """What the filter has left in an entry, as it stands there."""
+
+    response: bytes = b""
+    body_size: bytes = b""
+    request: bytes = b""
+    request_size: bytes = b""
+
+
+_FIELDS: Final = {name.encode(): name for name in _Shipped._fields}
+
+
+def _shipped_in(log: HttpAccessLogEntry) -> _Shipped:
     for namespace in log.common_properties.metadata.filter_metadata:
         if namespace.key == NAMESPACE:
-            for field in namespace.value.fields:
-                if field.key == b"response":
-                    encoded = field.value.string_value
-                elif field.key == b"body_size":
-                    size = field.value.string_value
-    if not encoded:
-        return None, b"", b"", 0
+            return _Shipped(
+                **{
+                    _FIELDS[field.key]: field.value.string_value
+                    for field in namespace.value.fields
+                    if field.key in _FIELDS
+                }
+            )
+    return _Shipped()
+
+
+def _decoded(encoded: bytes, otherwise: str) -> bytes:
     if len(encoded) > _MOST_BASE64:
         raise Unusable("oversized_entry")
     try:
-        shipped = b64decode(encoded, validate=True)
+        return b64decode(encoded, validate=True)
     except binascii.Error:
-        raise Unusable("unreadable_response") from None
-    parts = shipped.split(b"\r\n\r\n", 2)
+        raise Unusable(otherwise) from None
+
+
+def _length(size: bytes) -> int:
+    return int(size) if size.isdigit() and len(size) < 16 else 0
+
+
+def _response_in(shipped: _Shipped) -> tuple[bytes | None, bytes, bytes, int]:
+    """Header lines (None where nothing was shipped), trailer lines, body, length of the whole body."""
+    if not shipped.response:
+        return None, b"", b"", 0
+    parts = _decoded(shipped.response, "unreadable_response").split(b"\r\n\r\n", 2)
     if len(parts) != 3 or not parts[0].startswith(_VERSION_LINE[:1]):
         raise Unusable("unreadable_response")
     head = parts[0][len(_VERSION_LINE) :]
     if head.startswith(b":status:"):
         head = head.partition(b"\r\n")[2]
-    return head, parts[1], parts[2], int(size) if size.isdigit() and len(size) < 16 else 0
+    return head, parts[1], parts[2], _length(shipped.body_size)
 
 
 def _ending(log: HttpAccessLogEntry, role: Role.ValueType, *, captured: bool) -> tuple[End.ValueType, str]:

@@ -31,7 +31,7 @@ class Exchange:
     def __init__(self, intake: Intake, clusters: Clusters, metadata: dict[str, str]) -> None:
         self._intake = intake
         self._clusters = clusters
-        self._assembly = Assembly(intake.body_cap)
+        self._assembly = Assembly(intake.body_cap, intake.request_cap)
         self._source: Source | None = None
         self._over = False
         intake.metrics.open_streams += 1

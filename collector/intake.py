@@ -9,6 +9,7 @@ from collector.captured import Keyed, Recorder, Source
 from collector.metrics import Metrics
 from collector.redaction import Redaction
 from collector.sink import Sink
+from mirrordiff.request_body import HASHED
 from mirrordiff.v1.capture_pb2 import End, Role
 
 ROLE_NAMES: Final = {number: name.removeprefix("ROLE_").lower() for name, number in Role.items()}
@@ -21,6 +22,7 @@ class Intake:
     def __init__(self, sink: Sink, redaction: Redaction, body_cap: int, metrics: Metrics) -> None:
         self.metrics = metrics
         self.body_cap = body_cap
+        self.request_cap = max(HASHED, body_cap if redaction.request_bodies else 0)
         self.most_assembling = sink.most_bytes
         self._sink = sink
         self._suspects = metrics.suspects

@@ -26,17 +26,18 @@ def canonical(request_id: bytes) -> bytes:
 
 
 def pair_key(
-    service: bytes, pair_id: bytes, request_id: bytes, method: bytes, path: bytes, body_hash: bytes = b""
+    service: bytes, pair_id: bytes, request_id: bytes, method: bytes, path: bytes, body_hash: str = ""
 ) -> bytes | None:
     """The pair's key, 33 ASCII characters; None where the request carries neither id.
 
     The pair id wins. Without one, the request id alone would not do: one id may stand on several
-    requests to one service, so what was asked joins the key.
+    requests to one service, so what was asked joins the key: ``body_hash`` as mirrordiff.request_body
+    has it, so that it does not matter which way the two sides come.
     """
     if pair_id:
         return b"p" + _digest(service, pair_id)
     if request_id:
-        return b"r" + _digest(service, canonical(request_id), method, path, body_hash)
+        return b"r" + _digest(service, canonical(request_id), method, path, body_hash.encode())
     return None
 
 

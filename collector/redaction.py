@@ -14,6 +14,9 @@ header stays, so that its coming and going can still be compared; of a cookie, n
 Where values in bodies are to be redacted, a body that cannot be read (truncated, broken, packed in an
 unknown way, not JSON while fields are named) is replaced as a whole by its token: equal bodies stay equal,
 and nothing of them is kept. Packed bodies are unpacked, redacted, and packed again.
+
+Of requests nothing is kept but the line, unless headers are named or bodies asked for; what is kept then is
+redacted in the same way.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ class Redaction:
 
     ``further`` header names come on top of ALWAYS. ``fields`` are as in ``collector.fields``; ``patterns``
     are ``email``, ``card``, ``jwt`` or regular expressions, whose matches are replaced wherever text is.
+    ``request_headers`` are those of requests that are kept, ``request_bodies`` says whether bodies are.
     Raises ValueError naming the first of them that cannot be one.
     """
 
@@ -73,8 +77,15 @@ class Redaction:
         fields: Iterable[str] = (),
         patterns: Iterable[str] = (),
         most_unpacked: int = 2 * 1024 * 1024,
+        request_headers: Iterable[str] = (),
+        request_bodies: bool = False,
     ) -> None:
         fields, patterns = list(fields), list(patterns)
+        self.request_bodies = request_bodies
+        # Without these two a body cannot be read.
+        needed = ["content-type", "content-encoding"] if request_bodies else []
+        self._kept_of_request = _lines_of([*request_headers, *needed])
+        self.keeps_requests = request_bodies or self._kept_of_request is not None
         if mode == "full" and (fields or patterns):
             raise ValueError(
                 "in mode full no fields and no patterns are redacted: name none, or use redacted"
@@ -96,11 +107,7 @@ class Redaction:
             self._fields = Fields(fields, self._tokens, others, self._without_patterns_in_name)
 
     def _headers(self, further: Iterable[str]) -> None:
-        names = set(ALWAYS)
-        for name in further:
-            if not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} cannot be the name of a header")
-            names.add(name.lower())
+        names = ALWAYS | _header_names(further)
         alternatives = "|".join(re.escape(name) for name in sorted(names - {"set-cookie"}))
         self._plain = re.compile(rf"^({alternatives}):[^\r\n]*".encode(), re.IGNORECASE | re.MULTILINE)
         # Name and attributes of a cookie are kept, its value is not.
@@ -115,6 +122,12 @@ class Redaction:
         if self._hash_only:
             return _VALUE.sub(self._token_of_header, block)
         return block if self._pattern is None else self._sub(block)
+
+    def request_headers(self, block: bytes) -> bytes:
+        """Of a request's headers those that are to be kept, without secrets."""
+        if self._kept_of_request is None:
+            return b""
+        return self.headers(b"\r\n".join(self._kept_of_request.findall(block)))
 
     def path(self, path: bytes) -> bytes:
         """The path: its query without values where those are not kept."""
@@ -185,6 +198,22 @@ class Redaction:
 
     def _without_patterns_in_name(self, name: str) -> str:
         return name if self._pattern is None else self._sub(name.encode()).decode("utf-8", "replace")
+
+
+def _header_names(names: Iterable[str]) -> set[str]:
+    found = set()
+    for name in names:
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be the name of a header")
+        found.add(name.lower())
+    return found
+
+
+def _lines_of(names: Iterable[str]) -> re.Pattern[bytes] | None:
+    alternatives = "|".join(re.escape(name) for name in sorted(_header_names(names)))
+    if not alternatives:
+        return None
+    return re.compile(rf"^(?:{alternatives}):[^\r\n]*".encode(), re.IGNORECASE | re.MULTILINE)
 
 
 def _one_of(patterns: list[str]) -> re.Pattern[bytes] | None:

@@ -44,6 +44,12 @@ class CollectorSettings(TlsSettings):
         2, ge=0, le=60, description="seconds a failed primary answer waits for a further attempt"
     )
     stream_limit: int = Field(50_000, ge=1, description="pairs each of 16 partitions may hold unjudged")
+    request_headers: str = Field(
+        "", description="headers of requests that are kept beside the answers, by comma; none else is"
+    )
+    request_bodies: bool = Field(
+        default=False, description="keep the bodies of requests, too, cut at the body cap"
+    )
     redact_headers: str = Field("", description="further headers whose values never leave, by comma")
     redact_mode: Literal["redacted", "hash-only", "full"] = Field(
         "redacted", description="what is kept: all but the fields and patterns named, only hashes, or all"
@@ -68,6 +74,8 @@ class CollectorSettings(TlsSettings):
             fields=_listed(self.redact_fields, ","),
             patterns=_listed(self.redact_patterns, "\n"),
             most_unpacked=8 * self.body_cap,
+            request_headers=_listed(self.request_headers, ","),
+            request_bodies=self.request_bodies,
         )
         others = [each for each in (self.collector_grpc, self.collector_http) if not each.is_loopback]
         if self.redact_mode == "full" and others and self.tls_client_ca is None:

@@ -58,5 +58,7 @@ class Suspects:
         if self._passed % EVERY:
             return
         self.looked_at += 1
-        text = b"\n".join((capture.path.encode(), capture.headers, capture.body[:_MOST_BYTES]))
+        bodies = capture.body[:_MOST_BYTES], capture.request_body[:_MOST_BYTES]
+        heads = capture.path.encode(), capture.headers, capture.request_headers
+        text = b"\n".join((*heads, *bodies))
         self.counts.update(kinds_in(text))

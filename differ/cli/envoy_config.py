@@ -40,6 +40,18 @@ def _choices(values: type[Kind | Way]) -> click.Choice[str]:
 @click.option("--listen", default=str(_DEFAULT.listen), show_default=True, callback=_address)
 @click.option("--percent", type=click.FloatRange(0, 100), default=_DEFAULT.percent, show_default=True)
 @click.option("--unsafe", is_flag=True, help="Mirror methods that may write, too.")
+@click.option(
+    "--request-header",
+    "request_headers",
+    multiple=True,
+    metavar="NAME",
+    help="Capture this header of requests. The collector keeps those in MIRRORDIFF_REQUEST_HEADERS.",
+)
+@click.option(
+    "--request-bodies",
+    is_flag=True,
+    help="Capture the bodies of requests. The collector keeps them with MIRRORDIFF_REQUEST_BODIES=true.",
+)
 def envoy_config(kind: str, way: str | None, **names: Any) -> None:
     """Print configuration that mirrors a service's requests and captures both answers.
 

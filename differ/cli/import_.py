@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import urllib.error
 import urllib.request
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from differ.cli import Exit, Unreachable
+from mirrordiff.asgi import SECRET
 
 _IN_ONE_POST = 100
 
@@ -66,7 +66,12 @@ def _documents(entries: list[Any], fixed: dict[str, str]) -> Iterator[dict[str, 
             "authority": url.netloc.rpartition("@")[2],
             "pair_id": asked.get("x-mirrordiff-pair", ""),
             "request_id": asked.get("x-request-id") or f"har-{seen[asked_for]}",
-            "request_body_hash": base64.b64encode(_digest(body)).decode() if body else "",
+            "request_body": body,
+            "request_headers": [
+                [header["name"], header["value"]]
+                for header in request["headers"]
+                if header["name"].lower() not in SECRET and not header["name"].startswith(":")
+            ],
             "status": max(0, response["status"]),
             "headers": [
                 [header["name"], header["value"]]
@@ -79,12 +84,6 @@ def _documents(entries: list[Any], fixed: dict[str, str]) -> Iterator[dict[str, 
             "started_us": round(datetime.fromisoformat(entry["startedDateTime"]).timestamp() * 1_000_000),
             "duration_ms": max(0, entry.get("time", 0)),
         }
-
-
-def _digest(body: str) -> bytes:
-    from hashlib import sha256
-
-    return sha256(body.encode()).digest()
 
 
 def _post(url: str, documents: list[dict[str, object]]) -> dict[str, Any]:

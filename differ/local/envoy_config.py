@@ -22,7 +22,7 @@ What holds:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,9 @@ _FORWARDED = "x-mirrordiff-forwarded-for"
 class Topology:
     """What stands where. ``upstreams`` has the primary at least; ``admin`` is the path of a Unix socket.
 
+    ``request_headers`` and, with ``request_bodies``, the bodies of requests are shipped beside the answers,
+    for a collector that was told to keep them.
+
     ``ca_file`` has the certificates that https services are checked against.
 
     ``mirror_idle`` is for how long (as in ``30s``) a mirrored request may be silent before it is given up
@@ -75,6 +78,8 @@ class Topology:
     ca_file: str | None = field(default_factory=system_ca_file)
     body_cap: int = BODY_CAP
     mirror_idle: str = "30s"
+    request_headers: Sequence[str] = ()
+    request_bodies: bool = False
 
 
 def bootstrap(topology: Topology) -> Json:
@@ -133,7 +138,7 @@ def capturing_listener(topology: Topology, role: Role, address: Address | None) 
     manager = connection_manager(
         name,
         routes=[route],
-        filters=[capture_filter(topology.body_cap)],
+        filters=[capture_filter(topology.body_cap, request_bodies=topology.request_bodies)],
         # Of the whole virtual host, since these go last: after the route has read it.
         remove=[_FORWARDED],
         # The rewriting of a path is told to the access log by a header that is suppressed otherwise.
@@ -145,7 +150,13 @@ def capturing_listener(topology: Topology, role: Role, address: Address | None) 
         "skip_xff_append": True,
         # The front has added to what its own limit let pass.
         "max_request_headers_kb": 128,
-        "access_log": [access_log(f"{role}/{topology.service}/{version}")],
+        "access_log": [
+            access_log(
+                f"{role}/{topology.service}/{version}",
+                request_headers=topology.request_headers,
+                request_bodies=topology.request_bodies,
+            )
+        ],
     }
     listener: Json = {"name": name, "filter_chains": [filter_chain(manager)]}
     if address is None:

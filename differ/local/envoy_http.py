@@ -74,13 +74,10 @@ def connection_manager(
     }
 
 
-def capture_filter(body_cap: int) -> Json:
-    source = _LUA.read_text("utf-8")
-    if body_cap != BODY_CAP:
-        before, line, after = source.partition(f"local BODY_CAP = {BODY_CAP}\n")
-        if not line:
-            raise ValueError(f"{_LUA.name} does not set BODY_CAP to {BODY_CAP}")
-        source = f"{before}local BODY_CAP = {body_cap}\n{after}"
+def capture_filter(body_cap: int, *, request_bodies: bool = False) -> Json:
+    """The filter that copies answers; requests' bodies for the record, too, where that is asked for."""
+    source = _set(_LUA.read_text("utf-8"), "BODY_CAP", str(BODY_CAP), str(body_cap))
+    source = _set(source, "REQUEST_BODIES", "false", str(request_bodies).lower())
     return {
         "name": "mirrordiff.capture",
         "typed_config": {
@@ -90,7 +87,16 @@ def capture_filter(body_cap: int) -> Json:
     }
 
 
-def access_log(log_name: str) -> Json:
+def _set(source: str, name: str, usual: str, value: str) -> str:
+    before, line, after = source.partition(f"local {name} = {usual}\n")
+    if not line:
+        raise ValueError(f"{_LUA.name} does not set {name} to {usual}")
+    return f"{before}local {name} = {value}\n{after}"
+
+
+def access_log(log_name: str, *, request_headers: Sequence[str] = (), request_bodies: bool = False) -> Json:
+    """The logger that ships what the filter copied, and of a request the headers that are named."""
+    needed = ["content-type", "content-encoding"] if request_bodies else []
     return {
         "name": "mirrordiff.capture",
         "typed_config": {
@@ -105,8 +111,7 @@ def access_log(log_name: str) -> Json:
             "additional_request_headers_to_log": [
                 PAIR_HEADER,
                 "x-envoy-attempt-count",
-                "content-type",
-                "traceparent",
+                *dict.fromkeys([*needed, *(name.lower() for name in request_headers)]),
             ],
         },
     }

@@ -53,9 +53,7 @@ def sidecar(names: Names, way: Way, role: Role) -> Json:
     listener = envoy_config.capturing_listener(_topology(names), role, names.listen)
     if way is Way.EXT_PROC:
         manager = listener["filter_chains"][0]["filters"][0]["typed_config"]  # type: ignore[index]
-        manager["http_filters"][0] = processing(
-            COLLECTOR, metadata_of(role, names.service, names.version(role))
-        )
+        manager["http_filters"][0] = processing(COLLECTOR, metadata_of(names, role))
         del manager["access_log"]
     return _bootstrap(names, way, [listener], [_service(names, role)])
 
@@ -77,6 +75,8 @@ def _topology(names: Names) -> Topology:
         versions={role: names.version(role) for role in Role},
         service=names.service,
         unsafe=names.unsafe,
+        request_headers=names.request_headers,
+        request_bodies=names.request_bodies,
         ca_file=CA_FILE,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from differ.core.model import Role
 from differ.local.envoy_config import ROLE_HEADER
 from differ.local.envoy_http import BODY_CAP, TYPES, Json, access_log, capture_filter
+from differ.proxies.names import Names
 
 ROUTER = "envoy.filters.http.router"
 MANAGER = "envoy.filters.network.http_connection_manager"
@@ -18,14 +19,18 @@ _UPSTREAM_ATTRIBUTES = ["xds.cluster_name", "upstream.request_attempt_count"]
 ``xds.node``: nothing is to be added here without trying it there."""
 
 
-def capture() -> Json:
+def capture(names: Names) -> Json:
     """The Lua filter that copies a response into the access log's metadata."""
-    return capture_filter(BODY_CAP)
+    return capture_filter(BODY_CAP, request_bodies=names.request_bodies)
 
 
-def shipping(log_name: str, cluster: str) -> Json:
+def shipping(names: Names, role: Role, cluster: str) -> Json:
     """The access logger that ships what the filter has copied."""
-    log = access_log(log_name)
+    log = access_log(
+        f"{role}/{names.service}/{names.version(role)}",
+        request_headers=names.request_headers,
+        request_bodies=names.request_bodies,
+    )
     config = log["typed_config"]
     assert isinstance(config, dict)  # noqa: S101 - as access_log makes it
     config["common_config"]["grpc_service"] = {"envoy_grpc": {"cluster_name": cluster}}
@@ -50,7 +55,7 @@ def processing(cluster: str, metadata: Mapping[str, str], *, upstream: bool = Fa
             "processing_mode": {
                 "request_header_mode": "SEND",
                 "request_body_mode": "STREAMED",  # BUFFERED sends no body in this mode
-                "request_trailer_mode": "SKIP",
+                "request_trailer_mode": "SEND",  # else nobody could tell that the body before them was whole
                 "response_header_mode": "SEND",
                 "response_body_mode": "STREAMED",
                 "response_trailer_mode": "SEND",
@@ -90,12 +95,12 @@ def reader() -> Json:
     }
 
 
-def metadata_of(role: Role, service: str, version: str) -> dict[str, str]:
+def metadata_of(names: Names, role: Role) -> dict[str, str]:
     """What the collector is told of a stream whose role is fixed."""
     return {
         "x-mirrordiff-role": role.value,
-        "x-mirrordiff-service": service,
-        "x-mirrordiff-version": version,
+        "x-mirrordiff-service": names.service,
+        "x-mirrordiff-version": names.version(role),
     }
 
 

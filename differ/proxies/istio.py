@@ -31,12 +31,12 @@ def _envoy_filter(names: Names, way: Way, role: Role) -> Json:
     cluster, version = cluster_of(names), names.version(role)
     filters = [told(role)] if role is Role.SHADOW else []
     if way is Way.ACCESS_LOG:
-        filters.append(capture())
+        filters.append(capture(names))
     else:
-        filters.append(processing(cluster, metadata_of(role, names.service, version)))
+        filters.append(processing(cluster, metadata_of(names, role)))
     patches = [_before_router(one) for one in filters]
     if way is Way.ACCESS_LOG:
-        patches.append(_access_log(shipping(f"{role}/{names.service}/{version}", cluster)))
+        patches.append(_access_log(shipping(names, role, cluster)))
     else:
         patches.append(_cluster(cluster))
     return {

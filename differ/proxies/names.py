@@ -25,7 +25,8 @@ class Names:
     """The defaults make the files under ``deploy/``.
 
     ``port`` is the service's own; ``percent`` of the requests are mirrored; ``unsafe`` mirrors methods
-    that may write, too.
+    that may write, too. ``request_headers`` and ``request_bodies`` say what is captured of requests beside
+    their line.
     """
 
     service: str = "orders"
@@ -39,6 +40,8 @@ class Names:
     listen: Address = _EVERYWHERE
     percent: float = 100
     unsafe: bool = False
+    request_headers: tuple[str, ...] = ()
+    request_bodies: bool = False
 
     def version(self, role: Role) -> str:
         """Of the build that answers in a role."""

@@ -13,15 +13,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
-import hashlib
 import http.client
 import json
 import queue
 import threading
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from mirrordiff.request_body import HASHED, body_hash
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -35,7 +37,11 @@ _MOST_IN_POST = 200
 
 
 class Capture:
-    """The middleware. One that mirrors stamps ``x-mirrordiff-pair`` or keeps ``x-request-id``."""
+    """The middleware. One that mirrors stamps ``x-mirrordiff-pair`` or keeps ``x-request-id``.
+
+    ``request_headers`` and ``request_bodies`` say what is sent of requests, for a collector that was told
+    to keep it.
+    """
 
     def __init__(
         self,
@@ -47,10 +53,14 @@ class Capture:
         collector: str,
         body_cap: int = 256 * 1024,
         most_waiting: int = 1000,
+        request_headers: Iterable[str] = (),
+        request_bodies: bool = False,
     ) -> None:
         self._app = app
         self._fixed = {"role": role, "service": service, "version": version}
-        self._body_cap = body_cap
+        needed = {"content-type", "content-encoding"} if request_bodies else set()
+        headers = frozenset(name.lower() for name in request_headers) | needed
+        self._wanted = _Wanted(body_cap, headers, request_bodies)
         self._waiting: queue.Queue[dict[str, object]] = queue.Queue(most_waiting)
         self._collector = urlsplit(collector)
         self.dropped = 0
@@ -60,7 +70,7 @@ class Capture:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, self._body_cap)
+        exchange = _Exchange(scope, self._wanted)
         try:
             await self._app(scope, exchange.receiving(receive), exchange.sending(send))
         finally:
@@ -101,14 +111,27 @@ class Capture:
             connection.close()
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What is copied of an exchange."""
+
+    body_cap: int
+    request_headers: frozenset[str]
+    request_bodies: bool
+
+    @property
+    def request_cap(self) -> int:
+        return max(HASHED, self.body_cap if self.request_bodies else 0)
+
+
 class _Exchange:
-    def __init__(self, scope: MutableMapping[str, Any], body_cap: int) -> None:
+    def __init__(self, scope: MutableMapping[str, Any], wanted: _Wanted) -> None:
         self._scope = scope
-        self._body_cap = body_cap
+        self._wanted = wanted
         self._started_us = time.time_ns() // 1000
         self._ended = self._began = time.monotonic()
-        self._hash = hashlib.sha256()
-        self._asked = False
+        self._asked = bytearray()
+        self._asked_size = 0
         self._status = 0
         self._headers: list[tuple[str, str]] = []
         self._body = bytearray()
@@ -119,8 +142,8 @@ class _Exchange:
         async def received() -> Message:
             message = await receive()
             if message["type"] == "http.request" and message.get("body"):
-                self._hash.update(message["body"])
-                self._asked = True
+                self._asked += message["body"][: max(0, self._wanted.request_cap - len(self._asked))]
+                self._asked_size += len(message["body"])
             return message
 
         return received
@@ -135,7 +158,7 @@ class _Exchange:
                 ]
             elif message["type"] == "http.response.body":
                 body = message.get("body", b"")
-                self._body += body[: max(0, self._body_cap - len(self._body))]
+                self._body += body[: max(0, self._wanted.body_cap - len(self._body))]
                 self._size += len(body)
                 self._complete = not message.get("more_body", False)
                 self._ended = time.monotonic()
@@ -145,9 +168,11 @@ class _Exchange:
 
     def document(self) -> dict[str, object]:
         """As ``POST /v1/captures`` takes it."""
-        asked = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._scope["headers"]
-        }
+        lines = [
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, value in self._scope["headers"]
+        ]
+        asked = dict(lines)
         path = self._scope.get("raw_path") or self._scope["path"].encode()
         query = self._scope.get("query_string", b"")
         document: dict[str, object] = {
@@ -163,8 +188,12 @@ class _Exchange:
         }
         if not self._complete:
             document["end"] = "aborted" if self._status else "no_response"
-        if self._asked:
-            document["request_body_hash"] = self._hash.hexdigest()
+        if self._asked_size and self._wanted.request_bodies:
+            document["request_body_base64"] = base64.b64encode(self._asked).decode()
+            document["request_body_size"] = self._asked_size
+        elif self._asked_size:
+            document["request_body_hash"] = body_hash(bytes(self._asked), self._asked_size)
+        document["request_headers"] = [pair for pair in lines if pair[0] in self._wanted.request_headers]
         for field, header in (("pair_id", "x-mirrordiff-pair"), ("request_id", "x-request-id")):
             if asked.get(header):
                 document[field] = asked[header][:256]

@@ -170,6 +170,7 @@ def test_the_attempt_is_told_by_header_or_attribute() -> None:
 def test_request_bodies_tell_requests_under_one_id_apart() -> None:
     def key(*data: bytes) -> bytes:
         parts = [ProcessingRequest(request_body=ProcessingBody(body=one)) for one in data]
+        parts.append(ProcessingRequest(request_body=ProcessingBody(end_of_stream=True)))
         asked = request(ended=False, pair=b"")
         asked.request_headers.headers.headers.add(key=b"x-request-id", raw_value=b"constant")
         return assembled([asked, *parts, response(ended=True)]).pair

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.pairing import canonical, pair_key
+from mirrordiff.request_body import HASHED, body_hash
 
 UUID = b"6e7ae35c-7d0e-4ff9-b0fb-a37ba1fdf2d2"
 
@@ -21,8 +24,8 @@ def test_an_id_that_is_no_uuid_is_left_as_it_is() -> None:
         assert canonical(request_id) == request_id
 
 
-PARTS = st.tuples(*[st.binary(max_size=4)] * 5)
-Parts = tuple[bytes, bytes, bytes, bytes, bytes]
+PARTS = st.tuples(*[st.binary(max_size=4)] * 4, st.text(max_size=4))
+Parts = tuple[bytes, bytes, bytes, bytes, str]
 
 
 @given(PARTS, PARTS)
@@ -32,6 +35,19 @@ def test_whatever_differs_in_the_request_parts_the_keys(one: Parts, other: Parts
         for service, request_id, method, path, body_hash in (one, other)
     ]
     assert (keys[0] == keys[1]) == (one == other)
+
+
+@given(st.binary(max_size=9), st.integers(0, 9))
+def test_a_body_is_told_by_its_head_and_length_alone(body: bytes, further: int) -> None:
+    head = body.ljust(HASHED, b"x")
+    size = len(head) + further
+    assert body_hash(head, size) == body_hash(head + b"y" * further, size)
+    assert body_hash(head, size) not in {body_hash(head, size + 1), body_hash(b"z" + head[1:] + b"w", size)}
+
+
+def test_no_body_has_no_hash_and_one_is_a_sha256_that_anybody_can_make() -> None:
+    assert body_hash(b"", 0) == ""
+    assert body_hash(b"abc", 3) == hashlib.sha256(b"abc3").hexdigest()
 
 
 def test_the_pair_header_wins_over_everything_else() -> None:

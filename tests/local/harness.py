@@ -11,13 +11,13 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 
 from differ.core.model import Role
 from differ.local import binaries, envoy_config, probe
 from differ.local.envoy_config import Topology
-from differ.local.envoy_http import BODY_CAP
 from differ.local.ports import free_ports
 from differ.local.process import Child
 from differ.local.upstreams import parse_upstream
@@ -73,6 +73,12 @@ class Copy:
     @property
     def body_size(self) -> int:
         return int(self.metadata["body_size"])
+
+    @property
+    def request(self) -> tuple[bytes, int]:
+        """What was shipped of the request's body, and the length of all of it."""
+        size = int(self.metadata["request_size"])
+        return base64.b64decode(self.metadata["request"], validate=True), size
 
 
 class Sink:
@@ -270,8 +276,11 @@ class Proxy:
 
 
 @contextlib.asynccontextmanager
-async def capturing(url: str, *, body_cap: int = BODY_CAP) -> AsyncIterator[Proxy]:
-    """An Envoy that is nothing but one capturing listener in front of a service."""
+async def capturing(url: str, **settings: Any) -> AsyncIterator[Proxy]:
+    """An Envoy that is nothing but one capturing listener in front of a service.
+
+    ``settings`` are further fields of the topology.
+    """
     async with access_log_service() as (sink, collector):
         (port,) = free_ports(1)
         topology = Topology(
@@ -281,7 +290,7 @@ async def capturing(url: str, *, body_cap: int = BODY_CAP) -> AsyncIterator[Prox
             upstreams={Role.PRIMARY: parse_upstream(url)},
             versions={Role.PRIMARY: "v1"},
             service="orders",
-            body_cap=body_cap,
+            **settings,
         )
         whole = envoy_config.bootstrap(topology)
         resources = whole["static_resources"]

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from differ.local.envoy_http import BODY_CAP
+from mirrordiff.request_body import HASHED
 from tests.local.harness import Proxy, Service, capturing, service
 
 BINARY = bytes(range(256)) * 5
@@ -222,7 +223,79 @@ async def test_an_upgraded_connection_passes_both_ways_and_has_no_body() -> None
         writer.close()
         copy = await proxy.sink.copy_of("/socket")
     assert copy.headers[0] == b":status: 101"
-    assert (copy.body, copy.body_size) == (b"", 0)
+    assert (copy.body, copy.body_size, "request" in copy.metadata) == (b"", 0, False)
+
+
+PAIRED = {"x-mirrordiff-pair": "1"}
+
+
+async def test_of_a_request_only_a_body_that_is_needed_is_shipped(
+    client: httpx.AsyncClient, proxy: Proxy
+) -> None:
+    sent = {
+        "/body": await client.post("/body", content=b"\x00\xff asked"),
+        "/long": await client.post("/long", content=BIG),
+        "/paired": await client.post("/paired", content=b"asked", headers=PAIRED),
+        "/empty": await client.post("/empty"),
+        "/plain": await client.get("/plain"),
+    }
+    assert {answer.status_code for answer in sent.values()} == {200}
+    copies = {path: await proxy.sink.copy_of(path) for path in sent}
+    assert copies["/body"].request == (b"\x00\xff asked", 8)
+    assert copies["/long"].request == (BIG[:HASHED], len(BIG))
+    for path in ("/paired", "/empty", "/plain"):
+        assert set(copies[path].metadata) == {"response", "body_size"}
+
+
+async def test_requests_are_shipped_for_a_collector_that_keeps_them(upstream: Service) -> None:
+    kept = {"request_bodies": True, "request_headers": ["X-Tenant"]}
+    async with capturing(upstream.url, **kept) as proxy, httpx.AsyncClient(headers=PAIRED) as client:
+        headers = {"x-tenant": "a", "x-other": "b", "content-type": "text/plain"}
+        await client.post(f"{proxy.url}/big", content=BIG, headers=headers)
+        copy = await proxy.sink.copy_of("/big")
+    assert copy.request == (BIG[:BODY_CAP], len(BIG))
+    assert copy.request_headers == PAIRED | {"x-tenant": "a", "content-type": "text/plain"}
+
+
+async def test_an_upload_passes_while_it_is_copied() -> None:
+    """The service has the first part before the client has sent the second."""
+    seen: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while size := int(await reader.readline(), 16):
+            seen.put_nowait((await reader.readexactly(size + 2))[:-2])
+        await reader.readline()
+        writer.write(plain(b"thanks"))
+        await writer.drain()
+
+    async def parts() -> AsyncIterator[bytes]:
+        for number in range(5):
+            yield b"%d" % number * 50_000
+            got = b""
+            while len(got) < 50_000:
+                got += await asyncio.wait_for(seen.get(), 10)
+            assert got == b"%d" % number * 50_000
+
+    async with service({"/upload": read}) as upstream, capturing(upstream.url) as proxy:
+        async with httpx.AsyncClient() as client:
+            assert (await client.post(f"{proxy.url}/upload", content=parts())).content == b"thanks"
+        copy = await proxy.sink.copy_of("/upload")
+    whole = b"".join(b"%d" % number * 50_000 for number in range(5))
+    assert copy.request == (whole[:HASHED], len(whole))
+
+
+async def test_an_answer_before_the_end_of_the_upload_is_copied_and_the_request_is_not() -> None:
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(plain(b"too long", b"connection: close", status=b"413 Content Too Large"))
+        await writer.drain()
+
+    async with service({"/upload": refuse}) as upstream, capturing(upstream.url) as proxy:
+        reader, writer = await asyncio.open_connection(proxy.address.host, proxy.address.port)
+        writer.write(b"POST /upload HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        assert (await asyncio.wait_for(reader.readuntil(b"too long"), 20)).startswith(b"HTTP/1.1 413")
+        writer.close()
+        copy = await proxy.sink.copy_of("/upload")
+    assert (copy.body, "request" in copy.metadata) == (b"too long", False)
 
 
 async def test_a_response_cut_in_its_middle_ships_no_copy_and_says_how_it_ended() -> None:
