@@ -164,6 +164,7 @@ class Assembly:
             body_size=self._body_size,
             attempt=self._attempt or attempt_of(request.get(b"x-envoy-attempt-count", b"")),
             asked=self._asked(recorder),
+            traceparent=request.get(b"traceparent", b""),
         )
 
     def _asked(self, recorder: Recorder) -> Asked:

@@ -31,6 +31,9 @@ OVER_THE_CAP: Final = "over the body cap"
 MOST_ATTEMPTS: Final = 127
 """Above what any proxy tries; an attempt is one byte in Redis."""
 
+_TRACEPARENT = re.compile(
+    rb"(?!ff|00-.{52}.)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?=-|\Z)", re.DOTALL
+)
 _SERVICE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?")
 
 
@@ -94,6 +97,15 @@ def attempt_of(text: bytes) -> int:
     return min(int(text), MOST_ATTEMPTS) if text.isdigit() and len(text) < 4 else 0
 
 
+def trace_context(header: bytes) -> str:
+    """The context in a traceparent header, without what versions to come put behind it; empty where none is.
+
+    W3C Trace Context 2.2: version ff and ids of zeros are invalid.
+    """
+    found = _TRACEPARENT.match(header)
+    return found[0].decode() if found is not None else ""
+
+
 def text_of(value: bytes) -> str:
     """Captured bytes where the record has text."""
     return value.decode("utf-8", "replace")
@@ -129,6 +141,7 @@ class Recorder:
         attempt: int,
         asked: Asked = NOTHING,
         asked_hash: str = "",
+        traceparent: bytes = b"",
     ) -> Keyed:
         """The capture and its key. Raises Unusable(no_request_id) where no twin could ever be found.
 
@@ -166,6 +179,7 @@ class Recorder:
             duration_us=duration_us,
             body_size=body_size,
             attempt=attempt,
+            traceparent=trace_context(traceparent),
         )
         if self.keeps_requests:
             self._keep_request(capture, asked)

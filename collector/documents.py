@@ -19,6 +19,7 @@ request_body_hash   in place of it, any text that is equal for equal request bod
                     mirrordiff.request_body makes it, where the other side comes another
                     way
 request_headers     as ``headers``; kept are those that the collector was told to keep   none
+traceparent         the request's trace context as the service received it (W3C)         none
 status              HTTP status; 0, as a default, where there was no answer              0
 headers, trailers   ``[[name, value], …]`` in the order received                         none
 body                the body as received, where it is UTF-8                              empty
@@ -89,6 +90,7 @@ class Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     request_body: str | None = None
     request_body_base64: str | None = None
     request_body_size: Annotated[int, msgspec.Meta(ge=0, lt=2**53)] = 0
+    traceparent: _Short = ""
     request_body_hash: _Short = ""
     request_headers: list[tuple[str, str]] = []
     status: Annotated[int, msgspec.Meta(ge=0, le=999)] = 0
@@ -176,6 +178,7 @@ def keyed(document: Document, recorder: Recorder, capture_id: bytes) -> Keyed:
                 max(len(asked), document.request_body_size if asked else 0),
             ),
             asked_hash=document.request_body_hash,
+            traceparent=document.traceparent.encode(),
         )
     except Unusable:
         raise Unusable("pair_id or request_id: one of them is required") from None

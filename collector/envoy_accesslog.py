@@ -93,12 +93,14 @@ class Translator:
             raise Unusable("unreadable_entry") from None
         common, request = log.common_properties, log.request
         method = _METHODS[request.request_method] if request.request_method < len(_METHODS) else ""
-        pair_id, attempt = b"", 0
+        pair_id, attempt, traceparent = b"", 0, b""
         for header in request.request_headers:
             if header.key == PAIR_HEADER:
                 pair_id = header.value
             elif header.key == b"x-envoy-attempt-count":
                 attempt = attempt_of(header.value)
+            elif header.key == b"traceparent":
+                traceparent = header.value
         shipped = _shipped_in(log)
         head, trailers, body, body_size = _response_in(shipped)
         end, detail = _ending(log, self._role, captured=head is not None)
@@ -124,6 +126,7 @@ class Translator:
             body_size=body_size,
             attempt=attempt,
             asked=self._asked(log, shipped),
+            traceparent=traceparent,
         )
 
     def _asked(self, log: HttpAccessLogEntry, shipped: _Shipped) -> Asked:

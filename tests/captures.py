@@ -31,6 +31,7 @@ class Half:
     service: str = "orders"
     version: str = ""
     headers: bytes = JSON_HEADERS
+    traceparent: str = ""
 
     def capture(self) -> Capture:
         role: Role.ValueType = ROLES[self.role]
@@ -50,6 +51,7 @@ class Half:
             started_us=1_795_000_000_000_000 + self.number * 1000,
             duration_us=10_000 + role * 1000,
             body_size=len(body),
+            traceparent=self.traceparent,
         )
 
 

@@ -41,12 +41,15 @@ def entry(
     body_size: int | None = None,
     details: bytes = b"via_upstream",
     attempt: bytes = b"",
+    traceparent: bytes = b"",
     flags: ResponseFlags | None = None,
 ) -> HttpAccessLogEntry:
     """One entry; ``response`` as `shipped` gives it, None where the filter shipped nothing."""
     headers = [HttpRequestProperties.Header(key=b"x-mirrordiff-pair", value=pair)] if pair else []
     if attempt:
         headers.append(HttpRequestProperties.Header(key=b"x-envoy-attempt-count", value=attempt))
+    if traceparent:
+        headers.append(HttpRequestProperties.Header(key=b"traceparent", value=traceparent))
     fields = []
     if response is not None:
         fields.append(Struct.Field(key=b"response", value=Value(string_value=response)))

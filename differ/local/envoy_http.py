@@ -111,6 +111,7 @@ def access_log(log_name: str, *, request_headers: Sequence[str] = (), request_bo
             "additional_request_headers_to_log": [
                 PAIR_HEADER,
                 "x-envoy-attempt-count",
+                "traceparent",
                 *dict.fromkeys([*needed, *(name.lower() for name in request_headers)]),
             ],
         },

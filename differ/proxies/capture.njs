@@ -49,6 +49,7 @@ function keep(r) {
         version: v.mirrordiff_version,
         pair_id: r.headersIn['x-mirrordiff-pair'] || '',
         request_id: r.headersIn['x-request-id'] || '',
+        traceparent: (r.headersIn['traceparent'] || '').slice(0, 256),
         method: r.method,
         path: v.request_uri,
         authority: r.headersIn['host'] || '',

@@ -194,7 +194,11 @@ class _Exchange:
         elif self._asked_size:
             document["request_body_hash"] = body_hash(bytes(self._asked), self._asked_size)
         document["request_headers"] = [pair for pair in lines if pair[0] in self._wanted.request_headers]
-        for field, header in (("pair_id", "x-mirrordiff-pair"), ("request_id", "x-request-id")):
+        for field, header in (
+            ("pair_id", "x-mirrordiff-pair"),
+            ("request_id", "x-request-id"),
+            ("traceparent", "traceparent"),
+        ):
             if asked.get(header):
                 document[field] = asked[header][:256]
         return document

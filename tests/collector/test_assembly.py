@@ -167,6 +167,14 @@ def test_the_attempt_is_told_by_header_or_attribute() -> None:
     assert assembled([counted, response(ended=True)]).capture.attempt == 3
 
 
+def test_the_trace_context_is_that_of_the_request() -> None:
+    asked = request()
+    context = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    asked.request_headers.headers.headers.add(key=b"traceparent", raw_value=context)
+    answered = response(b"200", (b"traceparent", context.replace(b"b7ad", b"c7ad")), ended=True)
+    assert assembled([asked, answered]).capture.traceparent == context.decode()
+
+
 def test_request_bodies_tell_requests_under_one_id_apart() -> None:
     def key(*data: bytes) -> bytes:
         parts = [ProcessingRequest(request_body=ProcessingBody(body=one)) for one in data]

@@ -28,6 +28,7 @@ from mirrordiff.v1.capture_pb2 import (
 from tests.entries import entry, shipped
 
 CAP = 64
+CONTEXT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def translate(raw: HttpAccessLogEntry | bytes, role: str = "primary") -> Capture:
@@ -38,7 +39,8 @@ def translate(raw: HttpAccessLogEntry | bytes, role: str = "primary") -> Capture
 
 def test_everything_of_a_response_is_taken_over() -> None:
     headers = (("content-type", "text/plain"), ("x-two", "a"), ("x-two", "b"))
-    capture = translate(entry(shipped(b"body\r\n\r\nof it", headers, (("grpc-status", "0"),)), attempt=b"2"))
+    response = shipped(b"body\r\n\r\nof it", headers, (("grpc-status", "0"),))
+    capture = translate(entry(response, attempt=b"2", traceparent=CONTEXT.encode()))
     assert capture.id == b"capture-id-1"
     assert (capture.service, capture.version, capture.method, capture.path) == (
         "orders",
@@ -53,7 +55,31 @@ def test_everything_of_a_response_is_taken_over() -> None:
     assert capture.end == END_COMPLETE
     assert capture.started_us == 1_795_000_000_250_000
     assert capture.duration_us == 12_000
-    assert capture.attempt == 2
+    assert (capture.attempt, capture.traceparent) == (2, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("header", "context"),
+    [
+        (CONTEXT, CONTEXT),
+        (f"01{CONTEXT[2:]}", f"01{CONTEXT[2:]}"),
+        (f"01{CONTEXT[2:]}-what.comes.later", f"01{CONTEXT[2:]}"),
+        (f"01{CONTEXT[2:]}00", ""),
+        (f"{CONTEXT}-more", ""),
+        (f"{CONTEXT}\n", ""),
+        (f"ff{CONTEXT[2:]}", ""),
+        (CONTEXT.upper(), ""),
+        (CONTEXT.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32), ""),
+        (CONTEXT.replace("b7ad6b7169203331", "0" * 16), ""),
+        (CONTEXT[:-1], ""),
+        (f" {CONTEXT}", ""),
+        ("Bearer secret", ""),
+    ],
+)
+def test_nothing_but_a_trace_context_is_taken_for_one(header: str, context: str) -> None:
+    """By the grammar of W3C Trace Context 2.2, https://www.w3.org/TR/trace-context/#traceparent-header."""
+    capture = translate(entry(shipped(b""), traceparent=header.encode()))
+    assert capture.traceparent == context
 
 
 @given(st.binary(max_size=CAP))

@@ -95,6 +95,7 @@ async def test_everything_in_a_document_is_taken_over(redis: Any, redis_url: str
             headers=[["Content-Type", "text/plain"], ["x-a", "ü"], ["X-A", "2"]],
             body="körper", trailers=[["grpc-status", "0"]], started_at="2026-11-23T19:00:00.5Z",
             duration_ms=1.5, attempt=2, request_id="abc",
+            traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         )  # fmt: skip
         raw = bytes(range(256))
         shadow = line("shadow", body_base64=base64.b64encode(raw).decode(), started_us=17)
@@ -106,6 +107,7 @@ async def test_everything_in_a_document_is_taken_over(redis: Any, redis_url: str
     assert (primary.version, primary.authority, primary.request_id) == ("v1", "shop", "abc")
     assert (primary.started_us, primary.duration_us) == (1_795_460_400_500_000, 1500)
     assert (primary.status, primary.attempt, primary.end) == (200, 2, END_COMPLETE)
+    assert primary.traceparent == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     assert (other.body, other.body_size, other.started_us) == (raw, 256, 17)
 
 

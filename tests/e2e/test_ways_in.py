@@ -24,6 +24,7 @@ from tests.waiting import eventually
 
 BINARY = bytes(range(256)) * 8
 PACKED = gzip.compress(b"packed", mtime=0)
+CONTEXT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 LARGE = b"0123456789abcdef" * 131_072  # 2 MB
 
 
@@ -124,7 +125,8 @@ async def running(way: str, redis: Any, redis_url: str) -> AsyncIterator[Running
 async def test_what_was_answered_is_what_is_paired(running: Running, way: str) -> None:
     async with httpx.AsyncClient(base_url=running.url) as client:
         for name, case in CASES.items():
-            got = await client.request(case.method, f"/{name}", headers={"accept-encoding": "identity"})
+            headers = {"accept-encoding": "identity", "traceparent": CONTEXT}
+            got = await client.request(case.method, f"/{name}", headers=headers)
             assert got.status_code == case.status
     for name, case in CASES.items():
         pair = await running.collecting.pair_of(f"/{name}")
@@ -138,6 +140,7 @@ async def test_what_was_answered_is_what_is_paired(running: Running, way: str) -
             assert set(case.headers) <= set(lines), name
             assert side.trailers == case.trailers, name
             assert side.started_us > 0
+            assert (name, side.traceparent) == (name, CONTEXT)
         if case.shadow_end is not None:
             assert (name, pair.shadow.end) == (name, case.shadow_end)
 
