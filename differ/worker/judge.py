@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from differ.core import model as core
 from differ.core.examine import examine, examine_control, signatures_shown, worth_keeping
 from differ.core.lifting.protobuf import Schemas
-from differ.core.model import Outcome, Role
+from differ.core.model import Outcome, Result, Role
 from differ.core.pair import UNKNOWN, Arrival, Pair
 from differ.core.rules import RuleSet
 from differ.core.tally import count_unpaired
@@ -29,6 +29,7 @@ UNPAIRED = "unpaired"
 class Finding(msgspec.Struct, frozen=True):
     """What one delivery came to. ``diff`` makes the document of a pair that is worth keeping.
 
+    ``traces`` are the trace contexts of the copies of a request that was answered differently.
     ``rules`` are those that judged it: by the time it is counted, others may be in force.
     """
 
@@ -40,6 +41,7 @@ class Finding(msgspec.Struct, frozen=True):
     result: str
     diff: Callable[[], KeptDiff] | None = None
     signatures: tuple[str, ...] = ()
+    traces: tuple[tuple[Role, str], ...] = ()
 
 
 class Judge:
@@ -73,7 +75,7 @@ class Judge:
             return self._alone(captures[0], "late" if delivery.kind == b"L" else "expired")
         if len(captures) < 2:
             return None
-        return self._pair(delivery, *captures)
+        return self._pair(delivery, captures)
 
     def _alone(self, capture: Capture, reason: str) -> Finding:
         role = ROLES.get(capture.role, Role.PRIMARY)
@@ -91,9 +93,9 @@ class Judge:
             UNPAIRED,
         )
 
-    def _pair(
-        self, delivery: Delivery, primary: Capture, shadow: Capture, control: Capture | None = None
-    ) -> Finding:
+    def _pair(self, delivery: Delivery, captures: Sequence[Capture]) -> Finding:
+        primary, shadow = captures[:2]
+        control = captures[2] if len(captures) > 2 else None
         session = SessionId(primary.service, self._builds.candidate(shadow))
         pair = Pair(
             service=session.service,
@@ -129,12 +131,21 @@ class Judge:
             # Made only where it is wanted: most pairs show what others have shown before.
             partial(_kept, delivery, pair, examination.outcome, shown),
             tuple(dict.fromkeys(signature for _, signature in shown)),
+            tuple((ROLES[each.role], each.traceparent) for each in captures if each.traceparent)
+            if examination.outcome.result is Result.DIFFERENT
+            else (),
         )
 
 
 def _arrival(capture: Capture) -> Arrival:
     # A capture without a time has a zero there, which is no time of an answer.
-    return Arrival(capture.started_us if capture.started_us > 0 else None, (capture.request_id,))
+    return Arrival(capture.started_us if capture.started_us > 0 else None, _ids(capture))
+
+
+def _ids(capture: Capture) -> tuple[str, ...]:
+    """What an answer may echo of its own request: its id, its trace context, and the two ids in that."""
+    context = capture.traceparent
+    return (capture.request_id, context, context[3:35], context[36:52]) if context else (capture.request_id,)
 
 
 def _kept(

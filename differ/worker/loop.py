@@ -18,6 +18,7 @@ from differ.worker.judge import UNPAIRED, Finding, Judge
 from differ.worker.metrics import Metrics
 from differ.worker.register import Register
 from differ.worker.ruleset import Rules
+from differ.worker.tracing import Tracing
 from mirrordiff.process.logs import logger
 from mirrordiff.process.redis import UNAVAILABLE
 from mirrordiff.redis_keys import PARTITIONS
@@ -51,6 +52,7 @@ class Worker:
         endpoints: Endpoints,
         rules: Rules,
         metrics: Metrics,
+        tracing: Tracing,
         *,
         batch: int,
         reclaim_after: float,
@@ -62,6 +64,7 @@ class Worker:
         self._endpoints = endpoints
         self._rules = rules
         self._metrics = metrics
+        self._tracing = tracing
         self._batch = batch
         self._reclaim_after = reclaim_after
         # One batch waits while another is judged, so that Redis and this process work side by side.
@@ -120,9 +123,11 @@ class Worker:
 
     async def _judge_all(self) -> None:
         while (deliveries := await self._work.get()) is not None:
-            await self._judge_batch(deliveries)
+            with self._tracing.batch(len(deliveries)) as came_to:
+                came_to(await self._judge_batch(deliveries))
 
-    async def _judge_batch(self, deliveries: list[Delivery]) -> None:
+    async def _judge_batch(self, deliveries: list[Delivery]) -> list[Finding]:
+        """Judge and settle; returns what the entries came to, without those that could not be read."""
         findings: list[tuple[Delivery, Finding | None]] = []
         # Pairs first: they tell which candidate the responses that stayed alone belong to.
         for number, delivery in enumerate(sorted(deliveries, key=_alone), 1):
@@ -156,6 +161,7 @@ class Worker:
         for partition, session, finding in kept:
             await self._keep(partition, session, finding)
         self._metrics.settled += await self._patiently(lambda: self._settlement.settle(judged))
+        return [finding for _, finding in findings if finding is not None]
 
     async def _keep(self, partition: int, session: str, finding: Finding) -> None:
         make = finding.diff

@@ -22,6 +22,7 @@ from differ.worker.metrics import Metrics
 from differ.worker.register import Register
 from differ.worker.ruleset import Rules
 from differ.worker.settings import WorkerSettings
+from differ.worker.tracing import tracing
 from mirrordiff.process import http
 from mirrordiff.process.logs import logger
 from mirrordiff.process.redis import UNAVAILABLE, check_suitable, connect, redact_url
@@ -51,6 +52,8 @@ async def run(settings: WorkerSettings) -> None:
         endpoints = Endpoints(settlement, given)
         builds = Builds(settings.version_header, register.candidates)
         consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        traces = tracing(os.environ, consumer)
+        stack.push_async_callback(asyncio.to_thread, traces.close)
         worker = Worker(
             Deliveries(redis, blocking, consumer),
             settlement,
@@ -59,6 +62,7 @@ async def run(settings: WorkerSettings) -> None:
             endpoints,
             rules,
             metrics,
+            traces,
             batch=settings.batch,
             reclaim_after=settings.reclaim_after,
         )
