@@ -159,7 +159,7 @@ async def _example(
         diff = await service.kept_diff(session, ids[number - 1])
     except ApiError:
         return None  # it expired between the two reads
-    view = layout(diff)
+    view = layout(diff, trace_url=service.trace_url)
     if view is None:
         return None
     return view.placed(

@@ -67,7 +67,7 @@ async def run(settings: ApiSettings) -> None:
             time.time,
             public_url=settings.public_url,
         )
-        service = ReportService(evidence, snapshots)
+        service = ReportService(evidence, snapshots, trace_url=settings.trace_url)
 
         async def ready() -> str:
             # Not whether Redis answers: a gate that asks meanwhile is told INCONCLUSIVE, which makes a

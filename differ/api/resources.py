@@ -21,7 +21,7 @@ from differ.core.lifting.bodies import decoded
 from differ.core.lifting.media import parse_media, to_text
 from differ.core.model import Response, Role
 from differ.store import evidence as store
-from differ.store.records import KeptDiff, KeptFinding, response_of
+from differ.store.records import KeptDiff, KeptFinding, response_of, trace_id_of
 from mirrordiff.v1.capture_pb2 import Capture
 
 
@@ -95,6 +95,7 @@ class Answer(Resource):
     version: str
     start_time: str | None
     duration: str | None
+    trace_id: str
 
 
 class Diff(Resource):
@@ -224,6 +225,7 @@ def answer_of(capture: Capture | None) -> Answer | None:
         version=_sound(capture.version),
         start_time=rfc3339(capture.started_us) if capture.started_us else None,
         duration=None if response.duration_us is None else seconds(response.duration_us),
+        trace_id=trace_id_of(capture),
     )
 
 

@@ -92,13 +92,20 @@ DIFFS: Final[Columns[Diff]] = {
 
 
 class ReportService:
-    """Reads of everything that is kept."""
+    """Reads of everything that is kept. ``trace_url`` is where a trace is looked at, see `ApiSettings`."""
 
-    def __init__(self, evidence: store.Evidence, snapshots: Snapshots, pace: Pace = Pace()) -> None:  # noqa: B008  # frozen
+    def __init__(
+        self,
+        evidence: store.Evidence,
+        snapshots: Snapshots,
+        pace: Pace = Pace(),  # noqa: B008  # frozen
+        trace_url: str = "",
+    ) -> None:
         self._evidence = evidence
         self._pace = pace
         self._stop = asyncio.Event()
         self.snapshots = snapshots
+        self.trace_url = trace_url
 
     def close(self) -> None:
         """End every watch, so that the servers can stop at once."""

@@ -51,4 +51,9 @@ class ApiSettings(TlsSettings):
         pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$",
         description="where people reach the report page, for links",
     )
+    trace_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]*\{trace_id\}[^\s]*)?$",
+        description="where people look at a trace, with {trace_id} in place of its id, for links",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level logged")

@@ -14,7 +14,7 @@ from differ.core.lifting.media import parse_media, to_text
 from differ.core.model import End, Headers, Response, Role
 from differ.report.sidebyside import Cell, Found, Mark, Row, Shown, side_by_side
 from differ.report.visible import visible
-from differ.store.records import KeptDiff, response_of
+from differ.store.records import KeptDiff, response_of, trace_id_of
 from mirrordiff.v1.capture_pb2 import Capture
 
 MAX_TEXT: Final = 1024 * 1024
@@ -25,13 +25,15 @@ _HEX_SHOWN: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The heading of one side: ``v1 4.18.0 · 200 · 41 ms``."""
+    """The heading of one side: ``v1 4.18.0 · 200 · 41 ms``, and the trace of its request."""
 
     role: str
     version: str
     status: str
     duration: str
     note: str
+    trace_id: str = ""
+    trace_href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,11 @@ class ExampleView:
         )
 
 
-def layout(diff: KeptDiff, other: Role = Role.SHADOW) -> ExampleView | None:
-    """A diff as it is shown; None where one of the two answers was not kept."""
+def layout(diff: KeptDiff, other: Role = Role.SHADOW, *, trace_url: str = "") -> ExampleView | None:
+    """A diff as it is shown; None where one of the two answers was not kept.
+
+    ``trace_url``: where a trace is looked at, with ``{trace_id}`` in place of its id.
+    """
     before, after = diff.capture(Role.PRIMARY), diff.capture(other)
     if before is None or after is None:
         return None
@@ -92,8 +97,8 @@ def layout(diff: KeptDiff, other: Role = Role.SHADOW) -> ExampleView | None:
             )
             if set_
         ),
-        left=_side("primary", before, left),
-        right=_side(other.value, after, right),
+        left=_side("primary", before, left, trace_url),
+        right=_side(other.value, after, right, trace_url),
         headers=tuple(row for row in headers if row.mark is not Mark.SAME),
         same_headers=tuple(row for row in headers if row.mark is Mark.SAME),
         body=side_by_side(_body(left), _body(right), found),
@@ -145,7 +150,8 @@ _ENDS: Final[dict[End, str]] = {
 }
 
 
-def _side(role: str, capture: Capture, response: Response) -> Side:
+def _side(role: str, capture: Capture, response: Response, trace_url: str) -> Side:
+    trace = trace_id_of(capture)
     detail = f" ({response.end_detail})" if response.end_detail and response.end is not End.COMPLETE else ""
     return Side(
         role=role,
@@ -153,6 +159,8 @@ def _side(role: str, capture: Capture, response: Response) -> Side:
         status=str(response.status) if response.status else "no response",
         duration="" if response.duration_us is None else milliseconds(response.duration_us),
         note=f"{_ENDS[response.end]}{detail}" if response.end is not End.COMPLETE else "",
+        trace_id=trace,
+        trace_href=trace_url.replace("{trace_id}", trace) if trace else "",
     )
 
 

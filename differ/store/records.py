@@ -60,6 +60,11 @@ def response_of(capture: Capture) -> Response:
     )
 
 
+def trace_id_of(capture: Capture) -> str:
+    """The trace that this copy of a request belongs to, 32 hexadecimal digits; empty where none is known."""
+    return capture.traceparent[3:35]
+
+
 class KeptFinding(msgspec.Struct, frozen=True):
     """A finding of a kept diff, with the values as JSON values."""
 

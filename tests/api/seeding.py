@@ -47,6 +47,7 @@ class Seed:
         control: object = None,
         durations_us: tuple[int, int] = (21_000, 23_000),
         versions: tuple[str, str] | None = None,
+        traceparents: tuple[str, str] = ("", ""),
     ) -> None:
         """One request and what both answered. A body that is no bytes is sent as JSON."""
         number = len(self.pairs)
@@ -71,6 +72,7 @@ class Seed:
                 end=END_COMPLETE,
                 started_us=self.started_us + number * 1000,
                 duration_us=durations_us[role is ROLE_SHADOW],
+                traceparent=traceparents[role is ROLE_SHADOW],
             )
             for index, (role, body) in enumerate(zip(_ROLES, bodies, strict=False))
         ]

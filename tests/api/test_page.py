@@ -149,6 +149,23 @@ async def test_bodies_that_are_no_text_are_shown_as_bytes(api: Api, redis: Clien
     assert "00 ff fe 20" in page.text
 
 
+async def test_the_traces_of_both_sides_are_a_click_away(api: Api, redis: Client) -> None:
+    traces = ("0af7651916cd43dd8448eb211c80319c", "1bf7651916cd43dd8448eb211c80319c")
+    contexts = [f"00-{trace}-b7ad6b7169203331-01" for trace in traces]
+    seed = Seed()
+    seed.pair({"total": 1}, {"total": 2}, traceparents=(contexts[0], contexts[1]))
+    await seed.write(redis)
+    text = (await page_of(api)).text
+    assert all(trace in text for trace in traces)
+    api.service.trace_url = "https://traces.example/trace/{trace_id}?from=mirrordiff"
+    page = await page_of(api)
+    links = [link for link in page.links() if "traces.example" in link]
+    assert links == [f"https://traces.example/trace/{trace}?from=mirrordiff" for trace in traces]
+    (raw,) = [link for link in page.links() if "/v1/" in link]
+    diff = (await api.http.get(raw)).json()
+    assert (diff["primary"]["traceId"], diff["shadow"]["traceId"]) == traces
+
+
 async def test_a_page_may_load_nothing_but_its_script(api: Api, redis: Client) -> None:
     seed = Seed()
     seed.same(20)
