@@ -32,6 +32,7 @@ class Half:
     version: str = ""
     headers: bytes = JSON_HEADERS
     traceparent: str = ""
+    started_us: int = 1_795_000_000_000_000
 
     def capture(self) -> Capture:
         role: Role.ValueType = ROLES[self.role]
@@ -48,7 +49,7 @@ class Half:
             headers=self.headers,
             body=body,
             end=END_COMPLETE,
-            started_us=1_795_000_000_000_000 + self.number * 1000,
+            started_us=self.started_us + self.number * 1000,
             duration_us=10_000 + role * 1000,
             body_size=len(body),
             traceparent=self.traceparent,

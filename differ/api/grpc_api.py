@@ -26,6 +26,7 @@ SERVICE: Final = Name("services/{service}")
 SESSION: Final = Name("services/{service}/sessions/{session}")
 ENDPOINT: Final = Name("services/{service}/sessions/{session}/endpoints/{endpoint}")
 SIGNATURE: Final = Name("services/{service}/sessions/{session}/signatures/{signature}")
+TREND: Final = Name("services/{service}/sessions/{session}/trend")
 DIFF: Final = Name("services/{service}/sessions/{session}/diffs/{diff}")
 REVIEW: Final = Name("services/{service}/reviews/{review}")
 GATE: Final = Name("services/{service}/gates/{gate}")
@@ -103,6 +104,9 @@ class GrpcApi(ReportServiceServicer):
     async def GetSignature(self, request: messages.GetSignatureRequest, context: Context) -> report.Signature:
         service, session, signature = SIGNATURE.ids(request.name)
         return message_of(await self._service.signature(service, session, signature), report.Signature)
+
+    async def GetTrend(self, request: messages.GetTrendRequest, context: Context) -> report.Trend:
+        return message_of(await self._service.trend(*TREND.ids(request.name)), report.Trend)
 
     async def ListDiffs(
         self, request: messages.ListDiffsRequest, context: Context

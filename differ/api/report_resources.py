@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from differ.api.resources import Resource
+from collections.abc import Sequence
+
+from differ.api.resources import Resource, rfc3339, seconds
 from differ.core import report as core
 from differ.core.excess import Excess as CoreExcess
 from differ.core.latency import LatencyReport
 from differ.core.names import short_hash
 from differ.core.rate import Rate as CoreRate
 from differ.core.suggestions import Suggestion as CoreSuggestion
+from differ.core.trend import Point
 
 
 class Rate(Resource):
@@ -111,6 +114,26 @@ class Signature(Resource):
     diffs: list[str]
 
 
+class TrendPoint(Resource):
+    """One bucket of a trend, in pairs. ``noise`` and ``different`` are of those compared."""
+
+    start_time: str
+    compared: int
+    different: int
+    noise: int
+    skipped: int
+    different_by_endpoint: dict[str, int]
+
+
+class Trend(Resource):
+    """A session over time: buckets of one width, without a gap from the first pair to the last."""
+
+    name: str
+    width: str
+    tolerance: float
+    points: list[TrendPoint]
+
+
 def endpoint_id(endpoint: str) -> str:
     """The id of an endpoint in resource names: 12 hexadecimal digits, since routes have slashes."""
     return short_hash("endpoint", endpoint)
@@ -161,6 +184,26 @@ def signatures_of(row: core.EndpointReport, session: str, diffs: dict[str, list[
         for place in row.fields
         for one in place.signatures
     ]
+
+
+def trend_of(points: Sequence[Point], session: str, tolerance: float) -> Trend:
+    """A trend as it is answered; ``session`` is the session's resource name."""
+    return Trend(
+        name=f"{session}/trend",
+        width=seconds(1_000_000 * (points[0].width_s if points else 0)),
+        tolerance=tolerance,
+        points=[
+            TrendPoint(
+                start_time=rfc3339(point.start_s * 1_000_000),
+                compared=point.compared,
+                different=point.different,
+                noise=point.noise,
+                skipped=point.skipped,
+                different_by_endpoint=dict(point.by_endpoint),
+            )
+            for point in points
+        ],
+    )
 
 
 def rate_of(rate: CoreRate) -> Rate:

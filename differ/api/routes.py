@@ -22,7 +22,7 @@ from differ.api.parameters import (
     ViewParameters,
 )
 from differ.api.problems import MEDIA_TYPE
-from differ.api.report_resources import Endpoint, Signature
+from differ.api.report_resources import Endpoint, Signature, Trend
 from differ.api.resources import Diff, Resource, Service, Session
 from differ.api.service import ReportService
 from differ.api.verdicts import Verdict
@@ -161,6 +161,10 @@ def _evidence(routes: APIRouter, service: ReportService) -> None:
         service_id: ServiceId, session_id: SessionId, signature_id: Id, _: Nothing
     ) -> Response:
         return one(await service.signature(service_id, session_id, signature_id))
+
+    @routes.get(f"{_BELOW}/trend", response_model=Trend)
+    async def get_trend(service_id: ServiceId, session_id: SessionId, _: Nothing) -> Response:
+        return one(await service.trend(service_id, session_id))
 
     @routes.get(f"{_BELOW}/diffs", response_model=DiffList)
     async def list_diffs(

@@ -15,7 +15,15 @@ from differ.api import audit
 from differ.api.errors import NotFound, Reason, StoreUnavailable
 from differ.api.paging import Page, PageRequest
 from differ.api.query import Column, Columns, Query
-from differ.api.report_resources import Endpoint, Signature, endpoint_id, endpoint_of, signatures_of
+from differ.api.report_resources import (
+    Endpoint,
+    Signature,
+    Trend,
+    endpoint_id,
+    endpoint_of,
+    signatures_of,
+    trend_of,
+)
 from differ.api.resources import (
     Diff,
     Service,
@@ -29,6 +37,7 @@ from differ.api.resources import (
 from differ.api.snapshots import Snapshot, Snapshots
 from differ.api.watching import Pace, Watched, watch
 from differ.core.document import Document
+from differ.core.trend import Point
 from differ.store import evidence as store
 from differ.store.records import KeptDiff
 from mirrordiff.process.redis import UNAVAILABLE
@@ -41,6 +50,10 @@ DEFAULT_GATE: Final = "default"
 
 _AT_ONCE: Final = 250
 """Diffs read in one go where all have to be looked at: others who ask get their turn in between."""
+
+
+TREND_POINTS: Final = 60
+"""Buckets of a trend: as many as can be told apart on a phone."""
 
 
 class View(StrEnum):
@@ -205,6 +218,18 @@ class ReportService:
             kept = await self._evidence.diff_ids(snapshot.session)
         name = _name(snapshot)
         return [each for row in snapshot.report.endpoints for each in signatures_of(row, name, kept)]
+
+    async def trend(self, service: str, session: str) -> Trend:
+        """How a session went over time."""
+        snapshot = await self.snapshot(service, session)
+        tolerance = snapshot.report.policy.tolerance
+        return trend_of(await self.trend_points(snapshot), _name(snapshot), tolerance)
+
+    async def trend_points(self, snapshot: Snapshot) -> tuple[Point, ...]:
+        """The buckets of a session's trend, told apart by the noise that the snapshot has found."""
+        async with _store():
+            kept = await self._evidence.trend(snapshot.session, snapshot.report.facts.epoch)
+        return kept.within(TREND_POINTS).points(snapshot.report.noisy_fields)
 
     async def diffs(
         self, service: str, session: str, page: PageRequest, query: Query, view: View = View.BASIC

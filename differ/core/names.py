@@ -27,8 +27,10 @@ kind   parts                                             counts pairs …
 ``l``  endpoint, ``+`` or ``-``                          where the shadow was clearly slower, or faster
 ``t``  endpoint, role, bucket                            by duration
 ``g``  ``=`` or ``!``, bucket                            by time between the two answers, same or different
+``w``  second, endpoint, what it showed                  by when they were asked; kept apart, as a trend
 ====== ================================================= ================================================
 
+A ``w`` names its endpoint only where the pair differs; see `differ.core.trend` for what it shows.
 The *request class* is a small hash of what was asked: two classes are two distinct requests for sure.
 The number of names is bounded by endpoints times fields times constants. Where the number of fields has
 no bound (maps keyed by ids), the keeper of the counters caps it with `fold`.

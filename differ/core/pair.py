@@ -26,7 +26,8 @@ class Pair(msgspec.Struct, frozen=True):
     """The captures of one mirrored request: primary and shadow, and control where one answered.
 
     ``path`` has the query. ``ambiguous``: two captures of one role had the same key and were matched
-    in order. ``retried``: the primary was asked more than once and its last attempt is here.
+    in order. ``retried``: the primary was asked more than once and its last attempt is here. ``second``:
+    the one of the Unix epoch that it is counted under (`differ.core.trend.second_of`).
     """
 
     service: str
@@ -44,6 +45,7 @@ class Pair(msgspec.Struct, frozen=True):
     control_arrival: Arrival = UNKNOWN
     ambiguous: bool = False
     retried: bool = False
+    second: int = 0
 
     def response(self, role: Role) -> Response | None:
         """What this role answered; None for a control that did not."""

@@ -198,6 +198,14 @@ class Report:
     gap_different: GapReport | None
 
     @property
+    def noisy_fields(self) -> dict[str, frozenset[str]]:
+        """The fields left out of each endpoint's rate, by endpoint."""
+        return {
+            endpoint.endpoint: frozenset(place.field for place in endpoint.noisy_fields)
+            for endpoint in self.endpoints
+        }
+
+    @property
     def suggestions(self) -> tuple[Suggestion, ...]:
         """All suggested rules."""
         return tuple(one for endpoint in self.endpoints for one in endpoint.suggestions)

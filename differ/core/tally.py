@@ -21,6 +21,7 @@ from differ.core.pair import Pair
 from differ.core.risk import STATUS_FIELDS
 from differ.core.signature import codes, field_text
 from differ.core.sketch import ABSENT, category
+from differ.core.trend import NOISE, SAME, SKIPPED
 
 FIELDS_PER_PAIR: Final = 64
 """So many fields of one pair are counted by name; the rest of that pair goes to the field ``_other``."""
@@ -81,12 +82,18 @@ def count(pair: Pair, outcome: Outcome, control: Outcome | None = None) -> dict[
     regressed = _count_findings(counts, names, pair, outcome, request) if outcome.findings else ()
     if outcome.result is Result.SKIPPED:
         counts[f"k\t{names.endpoint}\t{clean(outcome.reason)}"] = 1
+        counts[f"w\t{pair.second}\t\t{SKIPPED}"] = 1
         return counts
     different = outcome.result is Result.DIFFERENT
     counts[names.compared[request]] = 1
     if different:
         counts[names.different[request]] = 1
-        counts[f"p\t{names.endpoint}\t{_set_of(regressed)}"] = 1
+        where = f"{names.endpoint}\t{_set_of(regressed)}"
+        counts[f"p\t{where}"] = 1
+        counts[f"w\t{pair.second}\t{where}"] = 1
+    else:
+        noise = any(finding.disposition is Disposition.NOISE for finding in outcome.findings)
+        counts[f"w\t{pair.second}\t\t{NOISE if noise else SAME}"] = 1
     if control is not None and control.result is not Result.SKIPPED:
         counts[names.triples] = 1
         if different or control.findings:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from differ.core.tally import Tally
+from differ.core.trend import Trend
 from differ.store import state
 from differ.store.records import KeptDiff, decode_diff
 from mirrordiff.process.redis import Client
@@ -128,6 +129,23 @@ class Evidence:
                 text = name.decode()
                 counts[text] = counts.get(text, 0) + int(value)
         return Tally.of(counts)
+
+    async def trend(self, session: Session, epoch: str) -> Trend:
+        """How one epoch of a session went over time, over all partitions."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in range(PARTITIONS):
+            pipeline.hgetall(partition_key("trend", number, session.key, epoch))
+        # Partitions have much the same names: those of one grain are added before they are read.
+        by_grain: dict[int, dict[bytes, int]] = {}
+        for answer in await pipeline.execute():
+            counts = by_grain.setdefault(int(answer.pop(b"grain", 0)), {})
+            for name, value in answer.items():
+                counts[name] = counts.get(name, 0) + int(value)
+        trends = (
+            Trend.of(grain, {name.decode(): count for name, count in counts.items()})
+            for grain, counts in by_grain.items()
+        )
+        return sum(trends, Trend())
 
     async def diff_ids(self, session: Session) -> dict[str, list[str]]:
         """The kept diffs of each signature, newest first. An id sorts by time."""

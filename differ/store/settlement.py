@@ -25,6 +25,12 @@ MOST_NAMES: Final = 20_000
 MOST_SHOWN: Final = 100_000
 """Signatures that a process remembers to have an example; past it, it asks Redis again."""
 
+MOST_IN_TREND: Final = 512
+"""Counters in one partition's trend of a session; beyond it buckets are joined two by two."""
+
+FEWEST_BUCKETS: Final = 16
+"""A trend with fewer says nothing: rather than that, fields and then endpoints are told apart no more."""
+
 _TALLY_TTL: Final = BY_NAME["tally"].ttl or 0
 _ENDPOINTS_TTL: Final = BY_NAME["endpoints"].ttl or 0
 _EXAMPLE_TTL: Final = BY_NAME["diff"].ttl or 0
@@ -205,5 +211,7 @@ def _settle_call(partition: int, items: Sequence[Judged]) -> tuple[list[str], li
         entries.append(entry)
     folds = [folded if (folded := fold(name)) != name else "" for name in names]
     keys = [partition_key("ready", partition)]
-    keys += [partition_key("tally", partition, session, epoch) for session, epoch in tallies]
-    return keys, [GROUP, MOST_NAMES, _TALLY_TTL, msgspec.msgpack.encode([list(names), folds, entries])]
+    for family in ("tally", "trend"):
+        keys += [partition_key(family, partition, session, epoch) for session, epoch in tallies]
+    batch = msgspec.msgpack.encode([list(names), folds, entries])
+    return keys, [GROUP, MOST_NAMES, _TALLY_TTL, batch, MOST_IN_TREND, FEWEST_BUCKETS]

@@ -15,6 +15,7 @@ from differ.core.model import Outcome, Result, Role
 from differ.core.pair import UNKNOWN, Arrival, Pair
 from differ.core.rules import RuleSet
 from differ.core.tally import count_unpaired
+from differ.core.trend import second_of
 from differ.store.deliveries import Delivery
 from differ.store.records import ROLES, KeptDiff, kept_finding, response_of
 from differ.store.settlement import SessionId
@@ -97,6 +98,7 @@ class Judge:
         primary, shadow = captures[:2]
         control = captures[2] if len(captures) > 2 else None
         session = SessionId(primary.service, self._builds.candidate(shadow))
+        arrival = _arrival(primary)
         pair = Pair(
             service=session.service,
             candidate=session.candidate,
@@ -108,11 +110,12 @@ class Judge:
             primary=response_of(primary),
             shadow=response_of(shadow),
             control=None if control is None else response_of(control),
-            primary_arrival=_arrival(primary),
+            primary_arrival=arrival,
             shadow_arrival=_arrival(shadow),
             control_arrival=UNKNOWN if control is None else _arrival(control),
             ambiguous=delivery.kind == b"A",
             retried=primary.attempt > 1,
+            second=second_of(arrival.started_us, _paired_ms(delivery) * 1000),
         )
         late_control = delivery.kind == b"C"
         rules = self._rules(session)
@@ -148,13 +151,18 @@ def _ids(capture: Capture) -> tuple[str, ...]:
     return (capture.request_id, context, context[3:35], context[36:52]) if context else (capture.request_id,)
 
 
+def _paired_ms(delivery: Delivery) -> int:
+    # A ready stream numbers its entries by the time when they came, milliseconds since the Unix epoch.
+    return int(delivery.entry_id.partition(b"-")[0])
+
+
 def _kept(
     delivery: Delivery, pair: Pair, outcome: Outcome, shown: Sequence[tuple[core.Finding, str]]
 ) -> KeptDiff:
-    milliseconds, _, sequence = delivery.entry_id.partition(b"-")
+    sequence = delivery.entry_id.partition(b"-")[2]
     return KeptDiff(
         # Sorts by time, is the same whoever judges the entry, and ends in its partition.
-        id=f"{int(milliseconds):011x}{int(sequence):05x}{delivery.partition:x}",
+        id=f"{_paired_ms(delivery):011x}{int(sequence):05x}{delivery.partition:x}",
         at_us=pair.primary_arrival.started_us or 0,
         service=pair.service,
         candidate=pair.candidate,

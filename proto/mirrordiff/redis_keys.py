@@ -59,6 +59,8 @@ KEYS: Final = (
         "pairs, and responses that stayed alone, to be judged"),
     Key("tally", "md:{p}:tally:<session>:<epoch>", "hash", 30 * DAY, "worker", "api",
         "counts of one session under one set of rules"),
+    Key("trend", "md:{p}:trend:<session>:<epoch>", "hash", 30 * DAY, "worker", "api",
+        "the pairs of one session under one set of rules by time, in at most 512 counters"),
     Key("examples", "md:{p}:examples:<session>", "hash", 3 * DAY, "worker", "api",
         "which kept differences show which signature"),
     Key("diff", "md:{p}:diff:<session>:<diff>", "string", 3 * DAY, "worker", "api",

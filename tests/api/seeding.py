@@ -94,6 +94,7 @@ class Seed:
                     primary_arrival=arrival,
                     shadow_arrival=arrival,
                     control_arrival=arrival,
+                    second=captures[0].started_us // 1_000_000,
                 ),
                 captures,
             )

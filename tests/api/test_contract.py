@@ -71,6 +71,15 @@ async def test_every_resource_is_the_same_on_both(api: Api) -> None:
     assert await stub.GetSignature(messages.GetSignatureRequest(name=first.name)) == first
     assert as_message(await fetched(api, first.name), report.Signature) == first
 
+    trend = await stub.GetTrend(messages.GetTrendRequest(name=f"{SESSION}/trend"))
+    assert as_message(await fetched(api, trend.name), report.Trend) == trend
+    assert sum(point.compared for point in trend.points) == sum(
+        each.raw.total for each in endpoints.endpoints
+    )
+    for each in endpoints.endpoints:
+        over_time = sum(point.different_by_endpoint[each.endpoint] for point in trend.points)
+        assert over_time == each.differ.count
+
     diff = await stub.GetDiff(messages.GetDiffRequest(name=first.diffs[0]))
     assert as_message(await fetched(api, first.diffs[0]), report.Diff) == diff
     assert (diff.primary.status, diff.shadow.status) == (200, 500)

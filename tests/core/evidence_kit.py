@@ -52,6 +52,7 @@ def pair(
     shadow_arrival: Arrival = UNKNOWN,
     ambiguous: bool = False,
     retried: bool = False,
+    second: int = 0,
 ) -> Pair:
     return Pair(
         service="orders",
@@ -68,6 +69,7 @@ def pair(
         shadow_arrival=shadow_arrival,
         ambiguous=ambiguous,
         retried=retried,
+        second=second,
     )
 
 

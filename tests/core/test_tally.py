@@ -80,7 +80,7 @@ def test_every_name_reads_back_and_folds_once(given_pair: Pair, shadow: Outcome,
     for name in count(given_pair, shadow, control):
         assert name.split("\t")[0] in {
             "n", "d", "k", "m", "3", "b", "c", "x", "f", "fb", "fc", "fx",
-            "p", "pc", "s", "v", "z", "i", "h", "l", "t", "g",
+            "p", "pc", "s", "v", "z", "i", "h", "l", "t", "g", "w",
         }  # fmt: skip
         assert fold(fold(name)) == fold(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,13 @@ async def test_a_worker_killed_in_mid_batch_counts_nothing_twice_and_loses_nothi
     redis: Any, redis_url: str, tmp_path: Path
 ) -> None:
     total = 4000
+    started_us = (int(time.time()) - 3 * 24 * 3600) * 1_000_000
     for start in range(0, total, 500):
         numbers = range(start, start + 500)
-        await write(redis, [half for n in numbers for half in pair(n, {"n": n}, {"n": n + n % 2})])
+        await write(
+            redis,
+            [half for n in numbers for half in pair(n, {"n": n}, {"n": n + n % 2}, started_us=started_us)],
+        )
 
     async def owed() -> int:
         """Entries that a worker has taken and not settled."""
@@ -98,8 +103,14 @@ async def test_a_worker_killed_in_mid_batch_counts_nothing_twice_and_loses_nothi
         await all_judged(redis, one)
         assert await one.stop() == 0, one.said()
         assert await other.stop() == 0, other.said()
-    _, tally = await only_session(redis)
+    session, tally = await only_session(redis)
     assert totals(tally) == {"compared": total, "different": total // 2}
+    points = (await Evidence(redis).trend(session, session.epochs[-1].id)).points({})
+    assert sum(point.compared for point in points) == total
+    assert sum(point.different for point in points) == total // 2
+    # By the captures' time, and not by when the workers came to judge them.
+    assert points[0].start_s == (started_us // 1_000_000) & -points[0].width_s
+    assert points[-1].start_s == (started_us // 1_000_000 + (total - 1) // 1000) & -points[0].width_s
 
 
 async def test_redis_restarted_under_a_worker(tmp_path: Path) -> None:
