@@ -12,7 +12,8 @@ from typing import Final
 from differ.core.lifting.bodies import decoded
 from differ.core.lifting.media import parse_media, to_text
 from differ.core.model import End, Headers, Response, Role
-from differ.report.sidebyside import Cell, Found, Mark, Row, Shown, side_by_side
+from differ.report.rows import Cell, Found, Mark, Row, Shown
+from differ.report.sidebyside import side_by_side
 from differ.report.visible import visible
 from differ.store.records import KeptDiff, response_of, trace_id_of
 from mirrordiff.v1.capture_pb2 import Capture

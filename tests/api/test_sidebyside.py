@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from differ.report.sidebyside import MAX_ROWS, Fold, Found, Mark, Row, Shown, side_by_side
+from differ.report.rows import Fold, Found, Mark, Row, Shown
+from differ.report.sidebyside import MAX_ROWS, side_by_side
 from differ.report.visible import visible
 
 
