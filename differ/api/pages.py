@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from differ.api.access import Scope, current
 from differ.api.errors import ApiError, StoreUnavailable
-from differ.api.paging import LARGEST_SIZE, PageRequest
+from differ.api.paging import PageRequest
 from differ.api.query import Query as ListQuery
 from differ.api.review_pages import with_forms
 from differ.api.service import LATEST, ReportService
 from differ.api.snapshots import Snapshot
 from differ.report import build as building
 from differ.report import render
-from differ.report.build import Wanted
+from differ.report.band import coverage, verdict_view
 from differ.report.example import ExampleView, layout, sample
 from differ.report.view import FrontView, LinkView, ReportView, ServiceRow
+from differ.report.wanted import Wanted
 from differ.store.evidence import Session
 
 SIGNATURE = Query(max_length=64, pattern="^[0-9a-z]*$")
+PLACE = Query(ge=1, le=10_000)
+
+SERVICES = 50
+"""Services on one page: each is judged before it is shown."""
 
 
 def router(service: ReportService) -> APIRouter:
@@ -29,20 +36,21 @@ def router(service: ReportService) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/")
-    async def front() -> Response:
+    async def front(page: Annotated[str, Query(max_length=64)] = "") -> Response:
         try:
-            rows = await service.services(PageRequest(LARGEST_SIZE), ListQuery())
-            if len(rows.items) == 1:
+            rows = await service.services(PageRequest(SERVICES, page), ListQuery())
+            if rows.total == 1:
                 return RedirectResponse(f"/{rows.items[0].name}", 303)
-            view = FrontView(
-                tuple([await _row(service, each.name, each.display_name) for each in rows.items])
-            )
-            return _html(render.front_page(view))
+            shown = [await _row(service, each.name, each.display_name) for each in rows.items]
+            following = f"?{urlencode({'page': rows.next_token})}" if rows.next_token else ""
+            return _html(render.front_page(FrontView(tuple(shown), following=following)))
         except StoreUnavailable:
             problem = (
                 "The store does not answer. What was counted is safe; this page works again once it does."
             )
             return _html(render.front_page(FrontView((), problem)), 503)
+        except ApiError as error:
+            return _refused(error)
 
     @routes.get("/services/{service_id}")
     async def newest(service_id: str) -> Response:
@@ -57,16 +65,20 @@ def router(service: ReportService) -> APIRouter:
         service_id: str,
         session_id: str,
         show: Annotated[str, Query(max_length=32)] = "",
+        find: Annotated[str, Query(max_length=256)] = "",
+        endpoint: Annotated[str, SIGNATURE] = "",
+        page: Annotated[int, PLACE] = 1,
         signature: Annotated[str, SIGNATURE] = "",
-        example: Annotated[int, Query(ge=1, le=10_000)] = 1,
+        example: Annotated[int, PLACE] = 1,
     ) -> Response:
         try:
             snapshot = await service.snapshot(service_id, session_id)
-            view = await report_view(service, snapshot, Wanted(show, signature, example))
+            wanted = Wanted(show, find, endpoint, page, signature, example)
+            view = await report_view(service, snapshot, wanted)
             view = await with_forms(service, snapshot.session, view)
         except ApiError as error:
             return _refused(error)
-        return _html(render.report_page(view), form=view.review != "")
+        return _html(render.report_page(view), form=True)
 
     @routes.get("/services/{service_id}/sessions/{session_id}/report.html")
     async def saved(service_id: str, session_id: str) -> Response:
@@ -93,9 +105,7 @@ async def report_view(service: ReportService, snapshot: Snapshot, wanted: Wanted
     session = snapshot.session
     kept = await _kept(service, session)
     signature = building.chosen_signature(snapshot.verdict, kept, wanted)
-    shown = await _example(
-        service, session, kept.get(signature, []), Wanted(wanted.show, signature, wanted.example)
-    )
+    shown = await _example(service, session, kept.get(signature, []), replace(wanted, signature=signature))
     others = [
         LinkView(
             each.candidate or each.id,
@@ -106,7 +116,10 @@ async def report_view(service: ReportService, snapshot: Snapshot, wanted: Wanted
     ]
     events = f"/v1/services/{session.service_id}/sessions/{session.id}/verdict/events"
     samples = await _samples(service, snapshot, kept)
-    return building.build(snapshot.verdict, kept, wanted, shown, others, events, samples=samples)
+    points = await service.trend_points(snapshot)
+    return building.build(
+        snapshot.verdict, kept, wanted, shown, others, events, samples=samples, points=points
+    )
 
 
 SAVED_EXAMPLES = 30
@@ -124,7 +137,8 @@ async def saved_view(service: ReportService, snapshot: Snapshot) -> ReportView:
             if example is not None:
                 shown[signature.id] = example
     samples = await _samples(service, snapshot, kept)
-    return building.build(snapshot.verdict, kept, Wanted(show="all"), None, saved=shown, samples=samples)
+    points = await service.trend_points(snapshot)
+    return building.build(snapshot.verdict, kept, Wanted(), None, saved=shown, samples=samples, points=points)
 
 
 async def _kept(service: ReportService, session: Session) -> dict[str, list[str]]:
@@ -178,8 +192,8 @@ async def _row(service: ReportService, name: str, display_name: str) -> ServiceR
         name=display_name,
         href=f"/{name}",
         candidate=snapshot.session.candidate,
-        verdict=building.verdict_view(snapshot.verdict),
-        seen=building.coverage(snapshot.verdict),
+        verdict=verdict_view(snapshot.verdict),
+        seen=coverage(snapshot.verdict),
     )
 
 

@@ -5,32 +5,55 @@ Text here is for people and unescaped; escaping is the template's. Links are rel
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from differ.report.example import ExampleView
 
 
 @dataclass(frozen=True, slots=True)
+class WorstView:
+    """The worst thing found: ``label where — what``, with a link to an example of it where there is one."""
+
+    label: str
+    where: str
+    what: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictView:
-    """The band on top. ``tone`` is ``fail``, ``pass`` or ``wait``."""
+    """The band on top. ``tone`` is ``fail``, ``pass`` or ``wait``; ``lead`` stands before the worst thing."""
 
     word: str
     tone: str
     glyph: str
     headline: str
-    sentence: str
+    lead: str
+    worst: WorstView | None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckView:
-    """One line of why."""
+    """One line of why: ``where · what``, with where that is shown."""
 
     tone: str
     glyph: str
+    where: str
     what: str
     measured: str
     limit: str
-    note: str = ""
+    note: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksView:
+    """``reasons`` decide; ``others`` are behind a fold that ``summary`` tells of, with ``more`` left out."""
+
+    reasons: tuple[CheckView, ...]
+    others: tuple[CheckView, ...]
+    summary: str
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +64,66 @@ class LinkView:
     href: str
     current: bool = False
     count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a column: its kind, a CSS class too, where it begins from above, and how tall it is."""
+
+    kind: str
+    top: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One bucket of a trend: the share that differs, and the pairs it is of; ``at`` is its place."""
+
+    at: int
+    share: tuple[Part, ...]
+    pairs: tuple[Part, ...]
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrendRow:
+    """One bucket of a trend as numbers."""
+
+    time: str
+    compared: str
+    different: str
+    share: str
+    noise: str
+    skipped: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrendView:
+    """Two plots over one axis of time, the share that differs and how many pairs, and the same as a table.
+
+    ``limit`` is where the line of what is tolerated lies, from above; ``top`` and ``most`` end the axes.
+    """
+
+    buckets: int
+    columns: tuple[Column, ...]
+    limit: float
+    top: str
+    most: str
+    tolerated: str
+    width: str
+    first: str
+    last: str
+    summary: str
+    rows: tuple[TrendRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SparkView:
+    """When one endpoint differed: an SVG path over the buckets, and the same in words."""
+
+    buckets: int
+    path: str
+    summary: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +155,7 @@ class FieldView:
 
 @dataclass(frozen=True, slots=True)
 class EndpointView:
-    """One endpoint."""
+    """One endpoint. ``href`` shows it alone, with the ``more_fields`` that are left out of a list."""
 
     id: str
     route: str
@@ -88,7 +171,10 @@ class EndpointView:
     fields: tuple[FieldView, ...]
     open: bool
     state: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    href: str
+    more_fields: int
+    spark: SparkView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +184,28 @@ class CountView:
     what: str
     count: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointsView:
+    """The endpoints shown, and the ways to others. ``alone`` leads back from one shown by itself."""
+
+    rows: tuple[EndpointView, ...]
+    filters: tuple[LinkView, ...] = ()
+    groups: tuple[CountView, ...] = ()
+    pages: tuple[LinkView, ...] = ()
+    alone: LinkView | None = None
+    find: str = ""
+    findable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListView:
+    """A counted list: its rows, what they come to, and how many rows are left out."""
+
+    rows: tuple[CountView, ...]
+    total: str
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,25 +221,22 @@ class ReportView:
     coverage: str
     policy: str
     verdict: VerdictView
-    checks: tuple[CheckView, ...]
-    quiet_checks: tuple[CheckView, ...]
-    quiet_summary: str
-    filters: tuple[LinkView, ...]
-    endpoints: tuple[EndpointView, ...]
+    checks: ChecksView
+    endpoints: EndpointsView
+    trend: TrendView | None
     example: ExampleView | None
     examples: tuple[ExampleView, ...]
-    skipped: tuple[CountView, ...]
-    skipped_total: str
-    rules: tuple[CountView, ...]
-    noise: tuple[CountView, ...]
-    suggestions: tuple[CountView, ...]
+    skipped: ListView
+    rules: ListView
+    noise: ListView
+    suggestions: ListView
     proposals: tuple[CountView, ...]
-    groups: tuple[CountView, ...]
-    latency: tuple[CountView, ...]
-    sessions: tuple[LinkView, ...] = field(default=())
+    latency: ListView
+    sessions: tuple[LinkView, ...] = ()
     events: str = ""
     made: str = ""
     signature: str = ""
+    show: str = ""
     review: str = ""
     reviews: tuple[CountView, ...] = ()
 
@@ -149,7 +254,8 @@ class ServiceRow:
 
 @dataclass(frozen=True, slots=True)
 class FrontView:
-    """The front page."""
+    """The front page. ``following`` is the address of the services behind these."""
 
     services: tuple[ServiceRow, ...]
     problem: str = ""
+    following: str = ""

@@ -33,6 +33,7 @@ class Seed:
     candidate: str = "v2"
     started_us: int = START_US
     rules: RuleSet = NO_RULES
+    every_us: int = 1000
     pairs: list[tuple[Pair, list[Capture]]] = field(default_factory=list)
 
     def pair(
@@ -70,7 +71,7 @@ class Seed:
                 body=_bytes(body),
                 body_size=len(_bytes(body)),
                 end=END_COMPLETE,
-                started_us=self.started_us + number * 1000,
+                started_us=self.started_us + number * self.every_us,
                 duration_us=durations_us[role is ROLE_SHADOW],
                 traceparent=traceparents[role is ROLE_SHADOW],
             )
@@ -194,9 +195,9 @@ def planted(seed: Seed, *, pairs: int = 600) -> Seed:
             "currency": "EUR",
             "customer": {"name": "Ada Lovelace", "tier": "gold"},
             "items": [{"sku": f"A-{n}", "count": n, "price": 4.5} for n in range(3)],
-            "served_at": (seed.started_us + number * 1000 + 20_000) // 1000 / 1000,
+            "served_at": (seed.started_us + number * seed.every_us + 20_000) // 1000 / 1000,
         }
-        after = {**before, "served_at": (seed.started_us + number * 1000 + 22_500) // 1000 / 1000}
+        after = {**before, "served_at": (seed.started_us + number * seed.every_us + 22_500) // 1000 / 1000}
         if number % 10 == 3:
             after["total"] = total
         gone = {} if number % 25 == 7 else {"cache-control": "max-age=60"}

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from differ.core.rate import Rate
 from differ.core.rules import parse_rules
 from mirrordiff.process.redis import Client
 from tests.api.conftest import Api
@@ -29,7 +30,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag in {"style", "title"}:
+        if tag in {"style", "title", "svg"}:
             self._in.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -37,9 +38,9 @@ class Page(HTMLParser):
             self._in.pop()
 
     def handle_data(self, data: str) -> None:
-        if "title" in self._in:
+        if self._in == ["title"]:
             self.title += data
-        elif not self._in:
+        elif "style" not in self._in:
             self.text += data
 
     def links(self) -> list[str]:
@@ -105,6 +106,58 @@ async def test_the_address_says_what_is_shown(api: Api, redis: Client) -> None:
     page = await page_of(api, f"/services/orders/sessions/v2?signature={signature}&example=2")
     assert re.search(r"example 2 of \d", page.text)
     assert "3.90" in page.text
+
+
+async def test_the_trend_says_what_was_judged_and_since_when(api: Api, redis: Client) -> None:
+    seed = planted(Seed(every_us=2_000_000), pairs=300)
+    await seed.write(redis)
+    page = await page_of(api)
+    shapes = [attrs for tag, attrs in page.tags if tag == "rect" and attrs.get("class") == "different"]
+    assert all(0 <= float(each["y"] or "") <= 100 for each in shapes)
+    assert any(tag == "line" and attrs.get("class") == "limit" for tag, attrs in page.tags)
+    said = re.search(
+        r"(\S+ %) of (\S+) pairs differ beyond noise, first at (\S+), last at (\S+)\.", page.text
+    )
+    trend = (await api.http.get("/v1/services/orders/sessions/v2/trend")).json()
+    assert said is not None
+    assert said[1] == str(
+        Rate(
+            sum(point["different"] for point in trend["points"]),
+            sum(point["compared"] for point in trend["points"]),
+        )
+    )
+    table = page.text.partition("As a table")[2]
+    for point in trend["points"]:
+        assert point["startTime"][11:19] in table
+    assert re.search(r"Differs first at [\d:]+, last at [\d:]+\.", page.text)
+
+
+async def test_a_page_of_a_thousand_signatures_stays_short_and_leads_to_each(api: Api, redis: Client) -> None:
+    seed = Seed()
+    for endpoint in range(90):
+        fields = {f"field_{number}": number for number in range(12)}
+        changed = {name: value + 1 for name, value in fields.items()}
+        seed.pair(fields, changed, endpoint=f"GET /things{endpoint:02}/{{id}}")
+    await seed.write(redis)
+    path = "/services/orders/sessions/v2"
+    answer = await api.http.get(path)
+    page = Page(answer.text)
+    assert len(answer.content) < 400_000
+    seen: set[str] = set()
+    pages = [link for link in page.links() if "page=" in link]
+    assert [re.search(r"page=(\d+)", link)[1] for link in pages] == ["2", "3"]  # type: ignore[index]
+    for link in [path, *(path + link for link in pages)]:
+        one = await page_of(api, link.partition("#")[0])
+        routes = [attrs["id"] for tag, attrs in one.tags if tag == "details" and attrs.get("class") == "ep"]
+        assert 0 < len(routes) <= 40
+        seen |= {route or "" for route in routes}
+    assert len(seen) == 90
+    found = await page_of(api, f"{path}?find=THINGS77")
+    assert sum(attrs.get("class") == "ep" for _, attrs in found.tags) == 1
+    more = [link for link in found.links() if "endpoint=" in link][-1]
+    alone = await page_of(api, path + more.partition("#")[0])
+    assert all(f"$.field_{number}" in alone.text for number in range(12))
+    assert "None with “nowhere” in its name." in (await page_of(api, f"{path}?find=nowhere")).text
 
 
 async def test_a_change_can_be_accepted_with_the_rule_on_the_page(api: Api, redis: Client) -> None:
@@ -196,7 +249,18 @@ async def test_pages_that_are_not_there(api: Api, path: str) -> None:
     assert "<b>" not in answer.text
 
 
-@pytest.mark.parametrize("query", ["example=0", "example=x", "signature=%3Cb%3E", "show=" + "x" * 99])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "example=0",
+        "example=x",
+        "page=0",
+        "signature=%3Cb%3E",
+        "endpoint=..",
+        "find=" + "x" * 999,
+        "show=" + "x" * 99,
+    ],
+)
 async def test_addresses_that_cannot_be_used(api: Api, query: str) -> None:
     answer = await api.http.get(f"/services/orders/sessions/v2?{query}")
     assert answer.status_code == 400
