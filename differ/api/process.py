@@ -12,7 +12,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from differ.api.app import create_app, health_app
+from differ.api.diffs import Diffs
 from differ.api.entrance import Entrance, entrance
+from differ.api.fresh import Age
 from differ.api.gates import read_gates
 from differ.api.grpc_api import GrpcApi
 from differ.api.grpc_door import GrpcDoor
@@ -23,6 +25,7 @@ from differ.api.settings import ApiSettings
 from differ.api.snapshots import Snapshots
 from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence
+from differ.store.examples import Examples
 from differ.store.reviews import Reviews
 from mirrordiff.process import http
 from mirrordiff.process.logs import logger
@@ -67,7 +70,9 @@ async def run(settings: ApiSettings) -> None:
             time.time,
             public_url=settings.public_url,
         )
-        service = ReportService(evidence, snapshots, trace_url=settings.trace_url)
+        service = ReportService(
+            evidence, Diffs(Examples(redis), Age()), snapshots, trace_url=settings.trace_url
+        )
 
         async def ready() -> str:
             # Not whether Redis answers: a gate that asks meanwhile is told INCONCLUSIVE, which makes a

@@ -65,12 +65,10 @@ class Query:
             found.sort(key=column.get, reverse=descending)
         return found
 
-    def wanted(self, column: str, columns: Columns[Item]) -> str:
-        """The text that a column is asked to be or to contain; empty where it is not asked about."""
-        for each, op, value in _terms(self.filter, columns):
-            if each is columns[column] and op in {"=", ":"}:
-                return str(value)
-        return ""
+    def check(self, columns: Columns[Item]) -> None:
+        """Raises InvalidArgument as `apply` would."""
+        _terms(self.filter, columns)
+        _order(self.order_by, columns)
 
 
 def _terms(text: str, columns: Columns[Item]) -> list[tuple[Column[Item], str, Cell]]:

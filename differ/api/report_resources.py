@@ -165,8 +165,8 @@ def endpoint_of(row: core.EndpointReport, session: str, *, full: bool) -> Endpoi
     )
 
 
-def signatures_of(row: core.EndpointReport, session: str, diffs: dict[str, list[str]]) -> list[Signature]:
-    """The signatures of an endpoint, worst field first, each with the names of its kept diffs."""
+def signatures_of(report: core.Report, session: str) -> list[Signature]:
+    """The signatures of a report, those of the worst endpoint's worst field first; yet without diffs."""
     return [
         Signature(
             name=f"{session}/signatures/{one.id}",
@@ -179,8 +179,9 @@ def signatures_of(row: core.EndpointReport, session: str, diffs: dict[str, list[
             noisy=place.noisy,
             differ=rate_of(one.differ),
             distinct_requests=len(one.requests),
-            diffs=[f"{session}/diffs/{diff}" for diff in diffs.get(one.id, ())],
+            diffs=[],
         )
+        for row in report.endpoints
         for place in row.fields
         for one in place.signatures
     ]

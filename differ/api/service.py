@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from differ.api import audit
+from differ.api.diffs import Diffs
 from differ.api.errors import NotFound, Reason, StoreUnavailable
 from differ.api.paging import Page, PageRequest
 from differ.api.query import Column, Columns, Query
@@ -28,7 +29,6 @@ from differ.api.resources import (
     Diff,
     Service,
     Session,
-    diff_of,
     service_name,
     service_of,
     session_name,
@@ -41,15 +41,12 @@ from differ.core.trend import Point
 from differ.store import evidence as store
 from differ.store.records import KeptDiff
 from mirrordiff.process.redis import UNAVAILABLE
+from mirrordiff.redis_keys import resource_id
 
 Item = TypeVar("Item")
 
 LATEST: Final = "latest"
 DEFAULT_GATE: Final = "default"
-
-
-_AT_ONCE: Final = 250
-"""Diffs read in one go where all have to be looked at: others who ask get their turn in between."""
 
 
 TREND_POINTS: Final = 60
@@ -92,15 +89,6 @@ SIGNATURES: Final[Columns[Signature]] = {
     "pairs": Column(lambda each: each.differ.count, number=True),
     "distinct_requests": Column(lambda each: each.distinct_requests, number=True),
 }
-DIFFS: Final[Columns[Diff]] = {
-    "time": Column(lambda each: each.time),
-    "endpoint": Column(lambda each: each.endpoint),
-    "method": Column(lambda each: each.method),
-    "path": Column(lambda each: each.path),
-    "outcome": Column(lambda each: each.outcome),
-    "request_id": Column(lambda each: each.request_id),
-    "signature": Column(lambda each: " ".join(each.signatures)),
-}
 """What each list can be filtered and ordered by."""
 
 
@@ -110,11 +98,13 @@ class ReportService:
     def __init__(
         self,
         evidence: store.Evidence,
+        diffs: Diffs,
         snapshots: Snapshots,
         pace: Pace = Pace(),  # noqa: B008  # frozen
         trace_url: str = "",
     ) -> None:
         self._evidence = evidence
+        self._diffs = diffs
         self._pace = pace
         self._stop = asyncio.Event()
         self.snapshots = snapshots
@@ -163,15 +153,14 @@ class ReportService:
     async def session_row(self, service: str, session: str) -> store.Session:
         """One session as it is kept; ``latest`` is the one last seen."""
         if session == LATEST:
-            rows = await self.session_rows(service)
-            if rows:
-                return rows[0]
+            async with _store():
+                row = await self._evidence.latest(service)
         else:
             async with _store():
                 row = await self._evidence.session(service, session)
-            if row is not None:
-                return row
-            await self.service(service)
+        if row is not None:
+            return row
+        await self.service(service)
         raise NotFound(Reason.SESSION_NOT_FOUND, session_name(service, session))
 
     async def snapshot(self, service: str, session: str, gate: str = DEFAULT_GATE) -> Snapshot:
@@ -202,22 +191,28 @@ class ReportService:
         self, service: str, session: str, page: PageRequest, query: Query
     ) -> Page[Signature]:
         """The signatures of a session, the worst first."""
-        rows = await self._signatures(service, session)
-        return _cut(page, query, rows, SIGNATURES, "signatures", service, session)
+        snapshot = await self.snapshot(service, session)
+        rows = signatures_of(snapshot.report, _name(snapshot))
+        cut = _cut(page, query, rows, SIGNATURES, "signatures", service, session)
+        return Page(await self._with_diffs(snapshot, cut.items), cut.next_token, cut.total)
 
     async def signature(self, service: str, session: str, signature: str) -> Signature:
         """One signature."""
-        for each in await self._signatures(service, session):
+        snapshot = await self.snapshot(service, session)
+        for each in signatures_of(snapshot.report, _name(snapshot)):
             if each.id == signature:
-                return each
+                return (await self._with_diffs(snapshot, (each,)))[0]
         raise NotFound(Reason.SIGNATURE_NOT_FOUND, f"{session_name(service, session)}/signatures/{signature}")
 
-    async def _signatures(self, service: str, session: str) -> list[Signature]:
-        snapshot = await self.snapshot(service, session)
+    async def _with_diffs(self, snapshot: Snapshot, rows: tuple[Signature, ...]) -> tuple[Signature, ...]:
+        """Signatures with the names of their kept diffs."""
         async with _store():
-            kept = await self._evidence.diff_ids(snapshot.session)
+            kept = await self._diffs.of_signatures(snapshot.session, [each.id for each in rows])
         name = _name(snapshot)
-        return [each for row in snapshot.report.endpoints for each in signatures_of(row, name, kept)]
+        return tuple(
+            each.model_copy(update={"diffs": [f"{name}/diffs/{diff}" for diff in kept.get(each.id, ())]})
+            for each in rows
+        )
 
     async def trend(self, service: str, session: str) -> Trend:
         """How a session went over time."""
@@ -237,27 +232,7 @@ class ReportService:
         """The kept diffs of a session, newest first."""
         row = await self.session_row(service, session)
         async with _store():
-            by_signature = await self._evidence.diff_ids(row)
-            ids = sorted({each for ids in by_signature.values() for each in ids}, reverse=True)
-            if query == Query():
-                # Nothing has to be read of those that are on other pages.
-                cut = page.cut(ids, "diffs", service, row.id, "", "", view)
-                kept = await self._evidence.diffs(row, list(cut.items))
-                return Page(audit.diffs(row, kept, full=view is View.FULL), cut.next_token, cut.total)
-            signature = query.wanted("signature", DIFFS)
-            if signature in by_signature:
-                ids = by_signature[signature]
-            found: list[Diff] = []
-            for start in range(0, len(ids), _AT_ONCE):
-                kept = await self._evidence.diffs(row, ids[start : start + _AT_ONCE])
-                found += query.apply([diff_of(each, row, full=False) for each in kept], DIFFS)
-            # Once more over all of them, for the order.
-            found = query.apply(found, DIFFS)
-            chosen = page.cut(found, "diffs", service, row.id, query.filter, query.order_by, view)
-            if view is View.BASIC:
-                return Page(audit.allowed(row, chosen.items), chosen.next_token, chosen.total)
-            kept = await self._evidence.diffs(row, [each.name.rpartition("/")[2] for each in chosen.items])
-        return Page(audit.diffs(row, kept, full=True), chosen.next_token, chosen.total)
+            return await self._diffs.page(row, page, query, full=view is View.FULL)
 
     async def diff(self, service: str, session: str, diff: str, view: View = View.FULL) -> Diff:
         """One kept diff, by default with its answers."""
@@ -271,12 +246,8 @@ class ReportService:
         return found
 
     async def _kept_diff(self, session: store.Session, diff: str) -> KeptDiff:
-        if diff and diff[-1] in "0123456789abcdef":
-            async with _store():
-                rows = await self._evidence.diffs(session, [diff])
-            if rows:
-                return rows[0]
-        raise NotFound(Reason.DIFF_NOT_FOUND, f"{session_name(session.service_id, session.id)}/diffs/{diff}")
+        async with _store():
+            return await self._diffs.one(session, diff)
 
     async def kept_diffs(self, session: store.Session, ids: list[str]) -> list[KeptDiff]:
         """The diffs of these ids as they are kept, to be shown; those that have expired are left out.
@@ -284,14 +255,15 @@ class ReportService:
         Raises PermissionDenied as `audit.shown`.
         """
         async with _store():
-            found = await self._evidence.diffs(session, ids)
+            found = await self._diffs.some(session, ids)
         audit.shown(session, [each.id for each in found], "PAGE")
         return found
 
     async def diff_ids(self, session: store.Session) -> dict[str, list[str]]:
-        """The kept diffs of each signature, newest first."""
+        """The kept diffs of each signature that was counted, newest first."""
         async with _store():
-            return await self._evidence.diff_ids(session)
+            report = (await self.snapshots.of(session, DEFAULT_GATE)).report
+            return await self._diffs.of_signatures(session, [each.id for each in report.signatures])
 
     async def lag(self) -> store.Lag:
         """How far judging is behind capturing, over all services."""
@@ -300,8 +272,7 @@ class ReportService:
 
     async def verdict(self, service: str, session: str, gate: str = DEFAULT_GATE) -> Document:
         """The verdict of a gate on a session."""
-        snapshot = await self.snapshot(service, session, gate)
-        return snapshot.verdict.document()
+        return (await self.snapshot(service, session, gate)).document
 
     async def gate_verdict(self, service: str, gate: str, candidate: str = "") -> Document:
         """The verdict of a gate on a candidate, without one on the latest.
@@ -312,10 +283,12 @@ class ReportService:
         self._check_gate(service, gate)
         try:
             async with _store():
-                rows = await self._evidence.sessions(service)
-                for row in rows:
-                    if candidate in {"", row.candidate, row.id}:
-                        return (await self.snapshots.of(row, gate)).verdict.document()
+                if candidate:
+                    row = await self._evidence.session(service, resource_id(candidate))
+                else:
+                    row = await self._evidence.latest(service)
+                if row is not None:
+                    return (await self.snapshots.of(row, gate)).document
         except StoreUnavailable:
             return self.snapshots.without_evidence(service, candidate, gate, away=True).document()
         return self.snapshots.without_evidence(service, candidate, gate, away=False).document()

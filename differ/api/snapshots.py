@@ -1,8 +1,8 @@
 """One session read, summarised and judged, for all who ask within the same moment.
 
-Reading a session costs a round trip for each partition and some milliseconds of thought. Gates poll,
-pages refresh, watchers watch: they share one snapshot for as long as it is fresh, and while it is
-made, everyone who asks waits for the same one.
+Reading a session takes some milliseconds, or more where it has thousands of signatures. Gates poll,
+pages refresh, watchers watch: they share one snapshot for as long as it is fresh, and while it is made
+everyone who asks waits for the same one. What was counted is read again only where it has changed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from differ.api.fresh import Age, Fresh
 from differ.api.notes import RuleNotes
+from differ.core.document import Document
 from differ.core.facts import Profile, SessionFacts
 from differ.core.policy import Policy
 from differ.core.report import Report, summarise
@@ -26,10 +28,9 @@ from mirrordiff.process.redis import UNAVAILABLE, RedisError
 
 log = logger("differ.api.snapshots")
 
-FRESH_S: Final = 0.5
-"""Age up to which a snapshot is given again. Shorter than anyone polls, longer than a burst of askers."""
-
 _MOST_KEPT: Final = 64
+_MOST_TALLIES: Final = 16
+"""Some 20 MB each where there are as many counters as there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Snapshot:
     session: Session
     report: Report
     verdict: Verdict
+    document: Document
     at_us: int
 
 
@@ -55,7 +57,7 @@ class Snapshots:
         clock: Callable[[], float],
         *,
         public_url: str = "",
-        fresh_s: float = FRESH_S,
+        age: Age = Age(),  # noqa: B008  # frozen
     ) -> None:
         self._evidence = evidence
         self.decisions = decisions
@@ -64,8 +66,8 @@ class Snapshots:
         self.reviews = reviews
         self._clock = clock
         self._public_url = public_url.rstrip("/")
-        self._fresh_s = fresh_s
-        self._kept: dict[tuple[str, str], tuple[float, asyncio.Task[Snapshot]]] = {}
+        self._fresh: Fresh[tuple[str, str], Snapshot] = Fresh(age, _MOST_KEPT)
+        self._tallies: dict[tuple[str, str], tuple[object, Tally]] = {}
 
     def now_us(self) -> int:
         """Microseconds since the Unix epoch."""
@@ -73,42 +75,25 @@ class Snapshots:
 
     async def of(self, session: Session, gate: str) -> Snapshot:
         """The snapshot of a session, no older than is fresh."""
-        place = (session.key, gate)
-        started, task = self._kept.get(place, (float("-inf"), None))
-        now = asyncio.get_running_loop().time()
-        if task is None or (task.done() and now - started > self._fresh_s):
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
-            task = asyncio.create_task(self._make(session, gate))
-            # Where every asker has left, nobody else looks at what went wrong.
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._kept[place] = (now, task)
-        try:
-            # One asker who leaves must not take the snapshot from the others.
-            return await asyncio.shield(task)
-        except Exception:
-            if self._kept.get(place, (now, None))[1] is task:
-                del self._kept[place]
-            raise
+        return await self._fresh.get((session.key, gate), lambda: self._make(session, gate))
 
     async def _make(self, session: Session, gate: str) -> Snapshot:
         epoch = session.epochs[-1] if session.epochs else None
-        tally, losses, lag, sessions, (profile, reviews), store = await asyncio.gather(
-            self._evidence.tally(session, epoch.id if epoch else ""),
+        losses, lag, latest, (profile, reviews), store = await asyncio.gather(
             self._evidence.losses(session.service),
             self._evidence.lag(),
-            self._evidence.sessions(session.service_id),
+            self._evidence.latest(session.service_id),
             asyncio.gather(self.decisions.profile(session.service_id), self.reviews.of(session.service_id)),
             self._evidence.store_state(),
         )
-        now_us = self.now_us()
+        tally = await self._tally(session, epoch.id if epoch else "", store.runs)
         policy = self.gates[gate]
         facts = replace(
             self.facts(session.service, session.candidate, gate, reviews),
             session=session.id,
             primary_versions=session.primary_versions,
             epoch=epoch.id if epoch else "",
-            latest_candidate=sessions[0].candidate if sessions else None,
+            latest_candidate=latest.candidate if latest else None,
             epochs=len(session.epochs),
             opened_us=epoch.started_us if epoch else session.started_us,
             first_us=epoch.first_us if epoch else None,
@@ -122,9 +107,25 @@ class Snapshots:
             profile=None if profile is None else Profile(profile.tally, profile.taken_us),
             report_uri=self.report_uri(session),
         )
-        report = summarise(tally, facts, policy)
-        verdict = judge(report, policy, facts, now_us)
-        return Snapshot(session, report, await self._standing(session, gate, verdict), now_us)
+        now_us = self.now_us()
+        # Of a session with thousands of signatures this takes a while: others get their turn in between.
+        verdict = await asyncio.to_thread(_judged, tally, facts, policy, now_us)
+        verdict = await self._standing(session, gate, verdict)
+        document = await asyncio.to_thread(verdict.document)
+        return Snapshot(session, verdict.report, verdict, document, now_us)
+
+    async def _tally(self, session: Session, epoch: str, runs: tuple[str, ...]) -> Tally:
+        """What an epoch has counted, as it was read before where nothing has changed since."""
+        place = (session.key, epoch)
+        # Another run of the store may count up to the same again, by other pairs.
+        state = (runs, await self._evidence.tally_versions(session, epoch))
+        before, tally = self._tallies.pop(place, (None, Tally()))
+        if before != state:
+            tally = await self._evidence.tally(session, epoch)
+        if len(self._tallies) >= _MOST_TALLIES:
+            self._tallies.pop(next(iter(self._tallies)))
+        self._tallies[place] = (state, tally)
+        return tally
 
     async def _standing(self, session: Session, gate: str, verdict: Verdict) -> Verdict:
         """The verdict with the decision that stands, which is kept if this is it."""
@@ -156,6 +157,10 @@ class Snapshots:
         )
         policy = self.gates[gate]
         return judge(summarise(Tally(), facts, policy), policy, facts, self.now_us())
+
+
+def _judged(tally: Tally, facts: SessionFacts, policy: Policy, now_us: int) -> Verdict:
+    return judge(summarise(tally, facts, policy), policy, facts, now_us)
 
 
 def _interrupted(session: Session, policy: Policy) -> bool:

@@ -43,6 +43,9 @@ from hashlib import blake2b
 from typing import Final
 
 TAB: Final = "\t"
+CHANGES: Final = "#"
+"""No counter of pairs: how often the tally has changed, for those who have read it before."""
+
 OTHER: Final = "_other"
 MANY: Final = "many"
 """The set that stands for every set of more fields than are kept."""

@@ -1,15 +1,16 @@
-"""Reading what has been counted and kept: services, sessions, tallies, diffs, losses, lag."""
+"""Reading what has been counted: services, sessions, tallies, losses, lag."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from differ.core.names import CHANGES
 from differ.core.tally import Tally
 from differ.core.trend import Trend
 from differ.store import state
-from differ.store.records import KeptDiff, decode_diff
 from mirrordiff.process.redis import Client
 from mirrordiff.redis_keys import PARTITIONS, key, partition_key, session_key
 
@@ -96,39 +97,31 @@ class Evidence:
     async def sessions(self, service_id: str) -> list[Session]:
         """The sessions of a service, last seen first; empty where there is no such service."""
         members = cast("list[bytes]", await self._redis.zrange(key("sessions", service_id), 0, -1, desc=True))
-        found = [await self.session(service_id, member.decode()) for member in members]
+        ids = [member.decode() for member in members]
+        pipeline = self._redis.pipeline(transaction=False)
+        for session_id in ids:
+            pipeline.hgetall(key("session", session_key(service_id, session_id)))
+        answers = await pipeline.execute() if ids else []
+        found = [_session(service_id, *each) for each in zip(ids, answers, strict=True)]
         return [session for session in found if session is not None]
+
+    async def latest(self, service_id: str) -> Session | None:
+        """The session of a service that was last seen; None where there is none."""
+        members = cast("list[bytes]", await self._redis.zrange(key("sessions", service_id), 0, 0, desc=True))
+        return await self.session(service_id, members[0].decode()) if members else None
 
     async def session(self, service_id: str, session_id: str) -> Session | None:
         """One session; None where there is none of that id."""
-        text = await self._hash(key("session", session_key(service_id, session_id)))
-        if not text:
-            return None
-        return Session(
-            id=session_id,
-            service_id=service_id,
-            service=text["service"],
-            candidate=text["candidate"],
-            primary_versions=tuple(
-                sorted(name.removeprefix("primary.") for name in text if name.startswith("primary."))
-            ),
-            started_us=int(text["started_us"]),
-            last_seen_us=int(text["last_seen_us"]),
-            epochs=_epochs(text),
-            stores=tuple(sorted(int(us) for name, us in text.items() if name.startswith("store."))),
-        )
+        rows = await self._redis.hgetall(key("session", session_key(service_id, session_id)))
+        return _session(service_id, session_id, cast("dict[bytes, bytes]", rows))
 
     async def tally(self, session: Session, epoch: str) -> Tally:
         """What one epoch of a session has counted, over all partitions."""
         pipeline = self._redis.pipeline(transaction=False)
         for number in range(PARTITIONS):
             pipeline.hgetall(partition_key("tally", number, session.key, epoch))
-        counts: dict[str, int] = {}
-        for answer in await pipeline.execute():
-            for name, value in answer.items():
-                text = name.decode()
-                counts[text] = counts.get(text, 0) + int(value)
-        return Tally.of(counts)
+        # Up to some 100,000 counters: others who ask get their turn in between.
+        return await asyncio.to_thread(_summed, await pipeline.execute())
 
     async def trend(self, session: Session, epoch: str) -> Trend:
         """How one epoch of a session went over time, over all partitions."""
@@ -147,23 +140,12 @@ class Evidence:
         )
         return sum(trends, Trend())
 
-    async def diff_ids(self, session: Session) -> dict[str, list[str]]:
-        """The kept diffs of each signature, newest first. An id sorts by time."""
+    async def tally_versions(self, session: Session, epoch: str) -> tuple[bytes | None, ...]:
+        """What changes with every change of the tally, while the runs of the store are the same."""
         pipeline = self._redis.pipeline(transaction=False)
         for number in range(PARTITIONS):
-            pipeline.hgetall(partition_key("examples", number, session.key))
-        found: dict[str, list[str]] = {}
-        for answer in await pipeline.execute():
-            for signature, ids in answer.items():
-                found.setdefault(signature.decode(), []).extend(ids.decode().split())
-        return {signature: sorted(ids, reverse=True) for signature, ids in found.items()}
-
-    async def diffs(self, session: Session, ids: list[str]) -> list[KeptDiff]:
-        """The kept diffs of these ids, in their order; those that have expired are left out."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for diff_id in ids:
-            pipeline.get(partition_key("diff", partition_of_diff(diff_id), session.key, diff_id))
-        return [decode_diff(raw) for raw in await pipeline.execute() if raw is not None]
+            pipeline.hget(partition_key("tally", number, session.key, epoch), CHANGES)
+        return tuple(await pipeline.execute())
 
     async def losses(self, service: str) -> dict[str, int]:
         """Captures of a service that were not kept, by reason. Those of no known service count for each."""
@@ -185,9 +167,33 @@ class Evidence:
         oldest = [int(entry[0][0].split(b"-")[0]) for entry in answers[1::2] if entry]
         return Lag(sum(answers[0::2]), max(0.0, (now_ms - min(oldest, default=now_ms)) / 1000))
 
-    async def _hash(self, name: str) -> dict[str, str]:
-        rows = cast("dict[bytes, bytes]", await self._redis.hgetall(name))
-        return {field.decode(): value.decode() for field, value in rows.items()}
+
+def _summed(answers: Sequence[Mapping[bytes, bytes]]) -> Tally:
+    counts: dict[bytes, int] = {}
+    for answer in answers:
+        for name, value in answer.items():
+            counts[name] = counts.get(name, 0) + int(value)
+    counts.pop(CHANGES.encode(), None)
+    return Tally.of({name.decode(): count for name, count in counts.items()})
+
+
+def _session(service_id: str, session_id: str, rows: Mapping[bytes, bytes]) -> Session | None:
+    text = {field.decode(): value.decode() for field, value in rows.items()}
+    if not text:
+        return None
+    return Session(
+        id=session_id,
+        service_id=service_id,
+        service=text["service"],
+        candidate=text["candidate"],
+        primary_versions=tuple(
+            sorted(name.removeprefix("primary.") for name in text if name.startswith("primary."))
+        ),
+        started_us=int(text["started_us"]),
+        last_seen_us=int(text["last_seen_us"]),
+        epochs=_epochs(text),
+        stores=tuple(sorted(int(us) for name, us in text.items() if name.startswith("store."))),
+    )
 
 
 def _epochs(text: Mapping[str, str]) -> tuple[Epoch, ...]:
@@ -225,8 +231,3 @@ def _number(text: Mapping[str, str], name: str) -> int | None:
 def _service(member: bytes, score: float) -> Service:
     service_id, _, name = member.decode().partition("\n")
     return Service(service_id, name or service_id, int(score))
-
-
-def partition_of_diff(diff_id: str) -> int:
-    """A diff's partition stands at the end of its id, in hexadecimal."""
-    return int(diff_id[-1], 16) % PARTITIONS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
@@ -104,8 +105,44 @@ class KeptDiff(msgspec.Struct, frozen=True):
         return Capture.FromString(raw) if raw else None
 
 
+class KeptLine(msgspec.Struct, frozen=True, array_like=True):
+    """A kept diff as it is listed: what a list is filtered and ordered by. Newer versions add at the end."""
+
+    id: str
+    at_us: int
+    endpoint: str
+    method: str
+    path: str
+    outcome: str
+    request_id: str
+    signatures: tuple[str, ...]
+
+
 encode_diff = msgspec.msgpack.Encoder(enc_hook=str).encode
 decode_diff = msgspec.msgpack.Decoder(KeptDiff).decode
+
+_encode_line = msgspec.msgpack.Encoder().encode
+_decode_line = msgspec.msgpack.Decoder(KeptLine).decode
+
+
+def encode_line(diff: KeptDiff, signatures: Sequence[str]) -> bytes:
+    """A diff's member of the sorted set ``kept``: its id, by which the set is ordered, and its line."""
+    line = KeptLine(
+        diff.id,
+        diff.at_us,
+        diff.endpoint,
+        diff.method,
+        diff.path,
+        diff.outcome,
+        diff.request_id,
+        tuple(signatures),
+    )
+    return f"{diff.id}\n".encode() + _encode_line(line)
+
+
+def decode_line(member: bytes) -> KeptLine:
+    """The line of a member of ``kept``."""
+    return _decode_line(member.partition(b"\n")[2])
 
 
 def kept_finding(finding: Finding, signature: str) -> KeptFinding:

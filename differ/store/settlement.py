@@ -12,8 +12,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from differ.core.names import fold
-from differ.store.records import KeptDiff, encode_diff
+from differ.core.names import CHANGES, fold
+from differ.store.records import KeptDiff, encode_diff, encode_line
 from differ.store.scripts import script
 from differ.store.state import StoreState, losses, store_state
 from mirrordiff.process.redis import Client
@@ -21,6 +21,9 @@ from mirrordiff.redis_keys import BY_NAME, GROUP, key, partition_key, resource_i
 
 MOST_NAMES: Final = 20_000
 """Distinct counters in one partition's tally of a session; further ones are counted under their fold."""
+
+MOST_KEPT: Final = 6_250
+"""Diffs kept of a session in one partition: 100,000 in all, however many signatures it has."""
 
 MOST_SHOWN: Final = 100_000
 """Signatures that a process remembers to have an example; past it, it asks Redis again."""
@@ -82,10 +85,22 @@ class Settlement:
         return any((partition, session, signature) not in self._shown for signature in signatures)
 
     async def keep(self, partition: int, session: str, diff: KeptDiff, signatures: Sequence[str]) -> None:
-        """Keep a diff for those of its signatures that have no example in this partition."""
+        """Keep a diff for its signatures that have no example in this partition, if there is room."""
         prefix = partition_key("diff", partition, session) + ":"
-        keys = [partition_key("examples", partition, session), prefix + diff.id]
-        arguments: list[str | bytes | int] = [diff.id, encode_diff(diff), _EXAMPLE_TTL, prefix, *signatures]
+        keys = [
+            partition_key("examples", partition, session),
+            prefix + diff.id,
+            partition_key("kept", partition, session),
+        ]
+        arguments: list[str | bytes | int] = [
+            diff.id,
+            encode_diff(diff),
+            encode_line(diff, signatures),
+            prefix,
+            _EXAMPLE_TTL,
+            MOST_KEPT,
+            *signatures,
+        ]
         await self._keep.call(self._redis, [(keys, arguments)])
         if len(self._shown) > MOST_SHOWN:
             self._shown.clear()
@@ -214,4 +229,4 @@ def _settle_call(partition: int, items: Sequence[Judged]) -> tuple[list[str], li
     for family in ("tally", "trend"):
         keys += [partition_key(family, partition, session, epoch) for session, epoch in tallies]
     batch = msgspec.msgpack.encode([list(names), folds, entries])
-    return keys, [GROUP, MOST_NAMES, _TALLY_TTL, batch, MOST_IN_TREND, FEWEST_BUCKETS]
+    return keys, [GROUP, MOST_NAMES, _TALLY_TTL, CHANGES, batch, MOST_IN_TREND, FEWEST_BUCKETS]

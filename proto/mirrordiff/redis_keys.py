@@ -63,6 +63,8 @@ KEYS: Final = (
         "the pairs of one session under one set of rules by time, in at most 512 counters"),
     Key("examples", "md:{p}:examples:<session>", "hash", 3 * DAY, "worker", "api",
         "which kept differences show which signature"),
+    Key("kept", "md:{p}:kept:<session>", "zset", 3 * DAY, "worker", "api",
+        "every kept difference by its id, which sorts by time, with what lists are filtered by"),
     Key("diff", "md:{p}:diff:<session>:<diff>", "string", 3 * DAY, "worker", "api",
         "one judged pair with both responses"),
     Key("services", "md:services", "zset", 30 * DAY, "worker", "api",

@@ -15,7 +15,9 @@ import httpx
 import pytest
 
 from differ.api.app import create_app
+from differ.api.diffs import Diffs
 from differ.api.entrance import entrance
+from differ.api.fresh import NOT_AT_ALL, Age
 from differ.api.notes import RuleNotes
 from differ.api.process import announce, grpc_server
 from differ.api.service import DEFAULT_GATE, ReportService
@@ -25,6 +27,7 @@ from differ.api.watching import Pace
 from differ.core.policy import Policy
 from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence
+from differ.store.examples import Examples
 from differ.store.reviews import Reviews
 from mirrordiff.process.http import serve
 from mirrordiff.process.redis import Client
@@ -63,7 +66,7 @@ async def running(
     *,
     trust: ssl.SSLContext | Literal[True] = True,
     credentials: grpc.ChannelCredentials | None = None,
-    fresh_s: float = 0,
+    age: Age = NOT_AT_ALL,
     **given: Any,
 ) -> AsyncIterator[Api]:
     """Both servers, in this event loop. The clock stands eleven minutes after the seeds' start.
@@ -79,9 +82,10 @@ async def running(
         Reviews(redis),
         lambda: START_US / 1_000_000 + 660,
         public_url="https://diff.example",
-        fresh_s=fresh_s,
+        age=age,
     )
-    service = ReportService(evidence, snapshots, Pace(every_s=0.02, heartbeat_s=0.2))
+    pace = Pace(every_s=0.02, heartbeat_s=0.2)
+    service = ReportService(evidence, Diffs(Examples(redis), age), snapshots, pace)
 
     async def ready() -> str:
         return ""

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from differ.api.fresh import Age
 from differ.core.policy import Policy
 from mirrordiff.process.redis import Client, connect
 from mirrordiff.v1 import report_service_pb2 as messages
@@ -99,7 +100,7 @@ async def test_all_who_ask_at_once_share_one_snapshot(redis: Client) -> None:
     seed = Seed()
     seed.same(20)
     await seed.write(redis)
-    async with running(redis, fresh_s=60) as api:
+    async with running(redis, age=Age(60, 0, 60)) as api:
         asked = [api.service.snapshot("orders", "v2") for _ in range(10)]
         # One who leaves takes nothing from the others.
         first = asyncio.create_task(api.service.snapshot("orders", "v2"))

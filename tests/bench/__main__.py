@@ -15,7 +15,7 @@ BENCHMARKS = {
     "whole_path": "captures/s into Redis, and pairs/s through collector, Redis and workers",
     "ways_in": "captures/s and CPU a capture, each way into the collector",
     "memory": "bytes in Redis for what waits, and for what was judged",
-    "surfaces": "time per page and list on a session with 1,000 signatures",
+    "surfaces": "time per page, list and verdict on a session with 1,000 signatures and 100,000 kept diffs",
     "live": "what capture costs the live request: on against off, and with the collector dead",
     "evidence": "pairs until a release is decided, against a Wilson bound and the rule of Diffy",
 }

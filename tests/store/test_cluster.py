@@ -9,6 +9,7 @@ import pytest
 
 from differ.core.tally import Tally
 from differ.store.evidence import Evidence
+from differ.store.examples import Examples
 from mirrordiff.process.redis import UnsuitableRedis, check_suitable, connect
 from mirrordiff.redis_keys import PARTITIONS, partition_key
 from tests.captures import Half, pair, write
@@ -52,8 +53,10 @@ async def test_pairs_are_counted_on_every_shard(tmp_path: Path) -> None:
         (endpoint,) = (await tally_of(evidence, "orders")).endpoints.values()
         assert endpoint.different == 1
         (session,) = await evidence.sessions("orders")
-        ((diff_id,),) = (await evidence.diff_ids(session)).values()
-        assert (await evidence.diffs(session, [diff_id]))[0].path == "/orders/299"
+        examples = Examples(client)
+        (diff_id,) = await examples.ids(session, "", 2)
+        assert (await examples.diffs(session, [diff_id]))[0].path == "/orders/299"
+        assert [line.path for line in await examples.lines(session)] == ["/orders/299"]
         assert (await evidence.lag()).pairs == 0
     finally:
         await client.aclose()

@@ -11,6 +11,7 @@ from google.protobuf import descriptor_pb2
 
 from differ.core.tally import Tally
 from differ.store.evidence import Evidence, Session
+from differ.store.examples import Examples
 from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
 from tests.captures import Half, pair, write
 from tests.processes import Process, worker
@@ -66,10 +67,10 @@ async def test_pairs_are_counted_and_examples_kept(redis: Any, redis_url: str, t
     session, tally = await only_session(redis)
     assert (session.service, session.candidate, session.primary_versions) == ("orders", "v2", ("v1",))
     assert totals(tally) == {"compared": 200, "different": 20}
-    evidence = Evidence(redis)
-    (ids,) = (await evidence.diff_ids(session)).values()
+    examples = Examples(redis)
+    ids = await examples.ids(session, "", 100)
     assert 1 <= len(ids) <= PARTITIONS
-    diff = (await evidence.diffs(session, ids))[0]
+    diff = (await examples.diffs(session, ids))[0]
     assert [(finding.path, finding.primary, finding.shadow) for finding in diff.findings] == [
         ("$.total", 1, 2)
     ]
@@ -201,7 +202,6 @@ async def test_a_descriptor_set_names_the_fields_of_grpc_messages(
         await all_judged(redis, process)
         assert await process.stop() == 0, process.said()
     session, _ = await only_session(redis)
-    evidence = Evidence(redis)
-    ((diff_id,),) = (await evidence.diff_ids(session)).values()
-    (diff,) = await evidence.diffs(session, [diff_id])
+    examples = Examples(redis)
+    (diff,) = await examples.diffs(session, await examples.ids(session, "", 2))
     assert [finding.path for finding in diff.findings] == ["$[0].note"]

@@ -5,11 +5,12 @@
 -- ARGV[1] consumer group
 -- ARGV[2] most distinct names in one tally; a name beyond it is counted under its fold
 -- ARGV[3] TTL of a tally and of a trend, s
--- ARGV[4] cmsgpack of { names, folds, entries }:
+-- ARGV[4] the name that counts changes of a tally
+-- ARGV[5] cmsgpack of { names, folds, entries }:
 --   names    every counter name in use here      folds  for each name the one to fold it into, or ""
 --   entries  { entry id, index of its tally key in KEYS or 0, index of name, amount, index, amount, … }
--- ARGV[5] most names in one trend; beyond it buckets are joined two by two
--- ARGV[6] fewest buckets to join; of fewer, names are joined
+-- ARGV[6] most names in one trend; beyond it buckets are joined two by two
+-- ARGV[7] fewest buckets to join; of fewer, names are joined
 --
 -- A name "w\t<second>\t<endpoint>\t<what>" goes to the trend, as "<second >> grain>\t<endpoint>\t<what>"
 -- with the trend's own field "grain"; every other name goes to the tally as it is.
@@ -17,10 +18,10 @@
 -- Returns the ids that this call acknowledged.
 
 local call = redis.call
-local batch = cmsgpack.unpack(ARGV[4])
+local batch = cmsgpack.unpack(ARGV[5])
 local names, folds, entries = batch[1], batch[2], batch[3]
 local most = tonumber(ARGV[2])
-local most_in_trend, fewest_buckets = tonumber(ARGV[5]), tonumber(ARGV[6])
+local most_in_trend, fewest_buckets = tonumber(ARGV[6]), tonumber(ARGV[7])
 local pairs_of_keys = (#KEYS - 1) / 2
 local sums, acknowledged = {}, {}
 
@@ -103,6 +104,7 @@ for index, sum in pairs(sums) do
       if call('HINCRBY', tally, name, amount) == amount then room = room - 1 end
     end
   end
+  call('HINCRBY', tally, ARGV[4], 1)
   call('EXPIRE', tally, ARGV[3])
   if next(in_trend) then count_in_trend(KEYS[index + pairs_of_keys], in_trend) end
 end
