@@ -21,6 +21,7 @@ from differ.api import (
     reviews,
     routes,
 )
+from differ.api.bounds import Bounded
 from differ.api.entrance import Entrance
 from differ.api.errors import ApiError, Reason
 from differ.api.service import ReportService
@@ -58,7 +59,7 @@ def create_app(service: ReportService, ready: Callable[[], Awaitable[str]], entr
     app.include_router(login.router(entrance.authentication, secure=entrance.secure))
 
     _health(app, service, ready)
-    return _Shield(http_door.HttpDoor(app, entrance.authentication, entrance.hosts))
+    return _Shield(http_door.HttpDoor(Bounded(app), entrance.authentication, entrance.hosts))
 
 
 def health_app(service: ReportService, ready: Callable[[], Awaitable[str]]) -> ASGIApp:

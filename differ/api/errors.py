@@ -48,6 +48,7 @@ class Reason(StrEnum):
     OPERATION_NOT_FOUND = "OPERATION_NOT_FOUND"
     ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     PERMISSION_DENIED = "PERMISSION_DENIED"
     CROSS_SITE = "CROSS_SITE"
@@ -98,6 +99,7 @@ STATUS: Final[dict[Reason, Status]] = {
     Reason.OPERATION_NOT_FOUND: _missing("operation"),
     Reason.ROUTE_NOT_FOUND: _missing("route"),
     Reason.METHOD_NOT_ALLOWED: Status(grpc.StatusCode.UNIMPLEMENTED, 405, "This method is not served here"),
+    Reason.REQUEST_TOO_LARGE: Status(grpc.StatusCode.RESOURCE_EXHAUSTED, 413, "The request is too long"),
     Reason.UNAUTHENTICATED: Status(grpc.StatusCode.UNAUTHENTICATED, 401, "Who is asking?"),
     Reason.PERMISSION_DENIED: Status(grpc.StatusCode.PERMISSION_DENIED, 403, "Not allowed with this token"),
     Reason.CROSS_SITE: Status(grpc.StatusCode.PERMISSION_DENIED, 403, "Not from there"),

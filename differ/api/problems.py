@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 
+from differ.api.access import HTTP
 from differ.api.errors import (
     DOMAIN,
     STATUS,
@@ -23,6 +26,13 @@ from mirrordiff.process.logs import logger
 MEDIA_TYPE = "application/problem+json"
 
 log = logger("differ.api")
+
+_REASONS: Final = {
+    404: Reason.ROUTE_NOT_FOUND,
+    405: Reason.METHOD_NOT_ALLOWED,
+    413: Reason.REQUEST_TOO_LARGE,
+}
+"""Of the errors that are raised before a route is reached, or beside it."""
 
 
 def problem(error: ApiError) -> JSONResponse:
@@ -40,7 +50,7 @@ def problem(error: ApiError) -> JSONResponse:
         document["metadata"] = error.metadata
     if isinstance(error, InvalidArgument):
         document["errors"] = [
-            {"field": each.field, "description": each.description} for each in error.violations
+            {"field": _named(each.field), "description": each.description} for each in error.violations
         ]
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, StoreUnavailable):
@@ -57,19 +67,22 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def unusable(_: Request, error: RequestValidationError) -> JSONResponse:
+        faults = error.errors()
         violations = [
             Violation(".".join(map(str, fault["loc"][1:])) or "request", str(fault["msg"]))
-            for fault in error.errors()
+            for fault in faults
         ]
-        return problem(InvalidArgument(Reason.INVALID_ARGUMENT, *violations))
+        return problem(InvalidArgument(_reason(faults[0]["loc"]), *violations))
 
     @app.exception_handler(HTTPException)
-    async def routing(_: Request, error: HTTPException) -> JSONResponse:
-        reason = {404: Reason.ROUTE_NOT_FOUND, 405: Reason.METHOD_NOT_ALLOWED}.get(error.status_code)
+    async def routing(request: Request, error: HTTPException) -> JSONResponse:
+        reason = _REASONS.get(error.status_code)
         if reason is None:
             reason = Reason.INVALID_ARGUMENT if error.status_code < 500 else Reason.INTERNAL
         answer = problem(ApiError(reason, STATUS[reason].title))
         answer.headers.update(error.headers or {})
+        if reason is Reason.METHOD_NOT_ALLOWED:
+            answer.headers["Allow"] = _allowed(request, answer.headers["Allow"])
         return answer
 
     @app.exception_handler(Exception)
@@ -77,3 +90,27 @@ def install(app: FastAPI) -> None:
         # The type and not the text: a message may repeat what was captured.
         log.error("request_failed", error=type(error).__name__)
         return problem(ApiError(Reason.INTERNAL, "see the server's log"))
+
+
+def _named(field: str) -> str:
+    """A parameter as HTTP has it."""
+    return to_camel(field) if field.isidentifier() else field
+
+
+def _reason(place: Sequence[int | str]) -> Reason:
+    """The reason that gRPC gives for what is wrong in this place of a request."""
+    match place:
+        case ("path", *_):
+            return Reason.INVALID_NAME
+        case ("query", "pageSize"):
+            return Reason.INVALID_PAGE_SIZE
+        case ("query", "pageToken"):
+            return Reason.INVALID_PAGE_TOKEN
+        case _:
+            return Reason.INVALID_ARGUMENT
+
+
+def _allowed(request: Request, by_one: str) -> str:
+    """The methods of a path. Each is a route of its own, and a refusal knows those of one alone."""
+    template = str(request.scope["route"].path)
+    return ", ".join(sorted({by_one, *(method for method, path in HTTP if path == template)}))

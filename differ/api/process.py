@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import signal
 import time
+from typing import Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from differ.api.app import create_app, health_app
+from differ.api.bounds import LARGEST_REQUEST
 from differ.api.diffs import Diffs
 from differ.api.entrance import Entrance, entrance
 from differ.api.fresh import Age
@@ -36,8 +38,9 @@ from mirrordiff.v1.report_service_pb2_grpc import add_ReportServiceServicer_to_s
 
 log = logger("differ.api")
 
-LARGEST_REQUEST = 64 * 1024
-"""Bytes of a gRPC request; all of them are a few names and numbers."""
+CONNECTION_S: Final = 3600.0
+"""After about so long a client is asked to connect anew, and a twentieth of it later made to. A watcher that
+never reads has one answer waiting, whatever happens, and no other way to be ended; others resume."""
 
 SERVICE_NAME = report_service_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name
 
@@ -102,12 +105,20 @@ async def run(settings: ApiSettings) -> None:
 
 
 def grpc_server(
-    service: ReportService, settings: ApiSettings, entered: Entrance
+    service: ReportService, settings: ApiSettings, entered: Entrance, connection_s: float = CONNECTION_S
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    """The gRPC server, not yet started, and its health. Raises AddressInUse."""
+    """The gRPC server, not yet started, and its health. Raises AddressInUse.
+
+    A connection is ended after ``connection_s``, whether its client reads or not.
+    """
     server = grpc.aio.server(
         interceptors=[Guard(), GrpcDoor(entered.authentication)],
-        options=[("grpc.max_receive_message_length", LARGEST_REQUEST), ("grpc.so_reuseport", 0)],
+        options=[
+            ("grpc.max_receive_message_length", LARGEST_REQUEST),
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_connection_age_ms", round(connection_s * 1000)),
+            ("grpc.max_connection_age_grace_ms", round(connection_s * 50)),
+        ],
     )
     add_ReportServiceServicer_to_server(GrpcApi(service), server)
     checks = health.aio.HealthServicer()

@@ -94,6 +94,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (401, "No token, or an unknown one"),
         (403, "A token without the scope needed"),
         (404, "No such resource"),
+        (413, "The request is too long"),
         (503, "The store does not answer"),
     )
 }

@@ -19,7 +19,7 @@ from differ.api.diffs import Diffs
 from differ.api.entrance import entrance
 from differ.api.fresh import NOT_AT_ALL, Age
 from differ.api.notes import RuleNotes
-from differ.api.process import announce, grpc_server
+from differ.api.process import CONNECTION_S, announce, grpc_server
 from differ.api.service import DEFAULT_GATE, ReportService
 from differ.api.settings import ApiSettings
 from differ.api.snapshots import Snapshots
@@ -67,11 +67,13 @@ async def running(
     trust: ssl.SSLContext | Literal[True] = True,
     credentials: grpc.ChannelCredentials | None = None,
     age: Age = NOT_AT_ALL,
+    connection_s: float = CONNECTION_S,
     **given: Any,
 ) -> AsyncIterator[Api]:
     """Both servers, in this event loop. The clock stands eleven minutes after the seeds' start.
 
-    ``given`` are further settings; ``trust`` and ``credentials`` are the clients' where those are TLS.
+    ``given`` are further settings; ``trust`` and ``credentials`` are the clients' where those are TLS;
+    ``connection_s`` is for how long a gRPC connection may last.
     """
     evidence = Evidence(redis)
     snapshots = Snapshots(
@@ -94,7 +96,7 @@ async def running(
         api_grpc=Address("127.0.0.1", free_port()), api_http=Address("127.0.0.1", free_port()), **given
     )
     entered = entrance(settings)
-    server, checks = grpc_server(service, settings, entered)
+    server, checks = grpc_server(service, settings, entered, connection_s)
     await announce(checks)
     await server.start()
     async with (

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
+from urllib.parse import quote
 
 import grpc
+import httpx
 import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from pydantic.alias_generators import to_camel
 
 from differ.api.errors import DOMAIN
 from differ.api.verdicts import Verdict
@@ -192,28 +196,32 @@ ERRORS = [
      messages.ListEndpointsRequest(parent=SESSION, order_by="charm"), 400, "INVALID_ORDER_BY"),
     ("services?orderBy=name%20upwards",
      messages.ListServicesRequest(order_by="name upwards"), 400, "INVALID_ORDER_BY"),
+    ("services/none/sessions", messages.ListSessionsRequest(parent="services/none"),
+     404, "SERVICE_NOT_FOUND"),
+    ("services/none/reviews", messages.ListReviewsRequest(parent="services/none"), 404, "SERVICE_NOT_FOUND"),
+    ("services/orders/reviews?filter=age%20%3D%201",
+     messages.ListReviewsRequest(parent="services/orders", filter="age = 1"), 400, "INVALID_FILTER"),
+    ("services/...", messages.GetServiceRequest(name="services/..."), 404, "SERVICE_NOT_FOUND"),
+    ("services?pageSize=-1", messages.ListServicesRequest(page_size=-1), 400, "INVALID_PAGE_SIZE"),
+    (f"services?pageToken={'x' * 100}",
+     messages.ListServicesRequest(page_token="x" * 100), 400, "INVALID_PAGE_TOKEN"),
+    (f"{SESSION}/diffs?view=SHORT",
+     messages.ListDiffsRequest(parent=SESSION, view=7),  # type: ignore[arg-type]
+     400, "INVALID_ARGUMENT"),
 ]  # fmt: skip
-
-_METHODS = {
-    messages.GetServiceRequest: "GetService",
-    messages.GetSessionRequest: "GetSession",
-    messages.GetEndpointRequest: "GetEndpoint",
-    messages.GetSignatureRequest: "GetSignature",
-    messages.GetDiffRequest: "GetDiff",
-    messages.GetVerdictRequest: "GetVerdict",
-    messages.ListServicesRequest: "ListServices",
-    messages.ListDiffsRequest: "ListDiffs",
-    messages.ListSignaturesRequest: "ListSignatures",
-    messages.ListEndpointsRequest: "ListEndpoints",
-}
 
 
 async def refused(api: Api, request: Message) -> tuple[grpc.StatusCode, str, list[str]]:
     """Status, reason and violated fields of an error."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await getattr(api.stub, _METHODS[type(request)])(request)
-    status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]
-    assert status is not None, caught.value.details()
+        await getattr(api.stub, type(request).__name__.removesuffix("Request"))(request)
+    return told(caught.value)
+
+
+def told(error: grpc.aio.AioRpcError) -> tuple[grpc.StatusCode, str, list[str]]:
+    """As `refused`, of what was raised."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    assert status is not None, error.details()
     info, violations = error_details_pb2.ErrorInfo(), []
     for detail in status.details:
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
@@ -223,7 +231,7 @@ async def refused(api: Api, request: Message) -> tuple[grpc.StatusCode, str, lis
             detail.Unpack(bad)
             violations = [each.field for each in bad.field_violations]
     assert info.domain == DOMAIN
-    return caught.value.code(), info.reason, violations
+    return error.code(), info.reason, violations
 
 
 @pytest.mark.usefixtures("there")
@@ -239,27 +247,52 @@ async def test_errors_have_one_reason_on_both(
     assert grpc_reason == reason
     expected = grpc.StatusCode.NOT_FOUND if status == 404 else grpc.StatusCode.INVALID_ARGUMENT
     assert code is expected
-    assert [each["field"] for each in problem.get("errors", [])] == violations
+    # Each names a parameter as it is written there.
+    assert [each["field"] for each in problem.get("errors", [])] == [to_camel(each) for each in violations]
 
 
-async def test_sizes_that_cannot_be_used(api: Api) -> None:
-    for size in ("-1", "many", "99999999999"):
+FILTERS = (
+    "NOT method = GET", "-method = GET", "(method = GET)", "method = GET OR method = PUT",
+    "method", "method = ", "= GET", 'method = "GET', "method = GET AND", "path = a*, b", "a.b = c",
+    "method = GET path = x", "x" * 1001,
+)  # fmt: skip
+ORDERS = ("path asc asc", "-path", "path,,time", "path; time", "x" * 1001)
+
+
+@pytest.mark.usefixtures("there")
+async def test_what_is_not_in_the_subset_is_refused(api: Api) -> None:
+    wanted = [("filter", "filter", text, "INVALID_FILTER") for text in FILTERS]
+    wanted += [("orderBy", "order_by", text, "INVALID_ORDER_BY") for text in ORDERS]
+    for parameter, field, text, reason in wanted:
+        answer = await api.http.get(f"/v1/{SESSION}/diffs", params={parameter: text})
+        assert (answer.status_code, answer.json()["reason"]) == (400, reason), text
+        request = messages.ListDiffsRequest(parent=SESSION, **{field: text})  # type: ignore[arg-type]
+        assert await refused(api, request) == (grpc.StatusCode.INVALID_ARGUMENT, reason, [field]), text
+
+
+async def test_sizes_that_are_none(api: Api) -> None:
+    for size in ("many", "99999999999", "1.5", ""):
         answer = await api.http.get("/v1/services", params={"pageSize": size})
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "pageSize")
-    code, reason, violations = await refused(api, messages.ListServicesRequest(page_size=-1))
-    assert (code, reason, violations) == (
-        grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PAGE_SIZE", ["page_size"],
-    )  # fmt: skip
+        problem = answer.json()
+        assert (answer.status_code, problem["reason"]) == (400, "INVALID_PAGE_SIZE")
+        assert problem["errors"][0]["field"] == "pageSize"
 
 
 async def test_an_empty_list_is_no_error(api: Api) -> None:
     assert (await fetched(api, "services")) == {"services": [], "nextPageToken": "", "totalSize": 0}
 
 
-@pytest.mark.parametrize("name", ["", "orders", "services/", "services/a/b", "services/../x", "services/a b"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "orders", "services/", "services/a/b", "services/../x", "services/a b", "services/a\0",
+     "services/ü", f"services/{'x' * 129}", "services/{service}"],
+)  # fmt: skip
 async def test_names_that_are_none(api: Api, name: str) -> None:
     code, reason, violations = await refused(api, messages.GetServiceRequest(name=name))
     assert (code, reason, violations) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_NAME", ["name"])
+    if name.count("/") == 1 and not name.endswith("/"):
+        answer = await api.http.get(f"/v1/{quote(name)}")
+        assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_NAME")
 
 
 async def test_what_http_does_not_serve(api: Api) -> None:
@@ -272,8 +305,59 @@ async def test_what_http_does_not_serve(api: Api) -> None:
     assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_ARGUMENT")
     answer = await api.http.get("/v1/services/a%2Fb")
     assert answer.status_code == 404
-    answer = await api.http.get("/v1/services/" + "x" * 300)
-    assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_ARGUMENT")
+    answer = await api.http.put("/v1/services/orders/reviews")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_what_grpc_does_not_serve(api: Api) -> None:
+    raw: Any = api.channel.unary_unary
+
+    async def call(method: str, request: bytes) -> tuple[grpc.StatusCode, str, list[str]]:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await raw(f"/mirrordiff.v1.{method}")(request)
+        return told(caught.value)
+
+    unserved: Any = (grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", [])
+    assert await call("ReportService/DropEverything", b"") == unserved
+    assert await call("OtherService/GetVerdict", b"") == unserved
+    unreadable = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", ["request"])
+    for request in (b"\xff", b"\x0a\x02\xff\xfe", b"\x0a\x7fshort"):
+        assert await call("ReportService/GetVerdict", request) == unreadable
+    watch: Any = api.channel.unary_stream("/mirrordiff.v1.ReportService/WatchVerdict")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await watch(b"\xff").read()
+    assert told(caught.value) == unreadable
+
+
+async def test_fields_that_are_not_known(api: Api) -> None:
+    answer = await api.http.post(
+        "/v1/services/orders/reviews",
+        json={"signature": "x", "action": "expect", "note": "y", "colour": "red"},
+    )
+    problem = answer.json()
+    assert (answer.status_code, problem["reason"]) == (400, "INVALID_ARGUMENT")
+    assert [each["field"] for each in problem["errors"]] == ["colour"]
+    # Protocol Buffers pass them over: a newer client's.
+    stub: Any = api.channel.unary_unary("/mirrordiff.v1.ReportService/ListServices")
+    assert await stub(b"\xa2\x06\x03red") == b""
+
+
+async def test_what_is_too_long_is_refused_and_nobody_else_is_hurt(api: Api) -> None:
+    for path in ("/v1/services/orders/reviews", "/hooks/flagger/check"):
+        answer = await api.http.post(path, content=b"x" * 70_000)
+        assert (answer.status_code, answer.json()["reason"]) == (413, "REQUEST_TOO_LARGE"), path
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await api.stub.GetService(messages.GetServiceRequest(name="x" * 70_000))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    # The server may hang up before all of it is sent, and then the client hears no answer.
+    with contextlib.suppress(httpx.TransportError):
+        answer = await api.http.get("/v1/services", headers={"x-huge": "x" * 300_000})
+        assert answer.status_code == 400
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await api.stub.ListServices(messages.ListServicesRequest(), metadata=(("x-huge", "x" * 300_000),))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await api.http.get("/v1/services")).status_code == 200
+    assert (await api.stub.ListServices(messages.ListServicesRequest())).total_size == 0
 
 
 @pytest.mark.usefixtures("seeded")

@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
+from differ.api.watching import Watched
+from mirrordiff.process.http import serve
 from mirrordiff.process.redis import Client
+from mirrordiff.process.settings import Address
 from mirrordiff.v1 import report_service_pb2 as messages
-from tests.api.conftest import Api, running
+from mirrordiff.v1.report_service_pb2_grpc import ReportServiceStub
+from tests.api.conftest import Api, free_port, running
 from tests.api.seeding import Seed
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from mirrordiff.v1.report_service_pb2_grpc import ReportServiceAsyncStub
 
 SESSION = "services/orders/sessions/v2"
 
@@ -105,14 +114,79 @@ async def test_what_cannot_be_watched(
     assert caught.value.code() is code
 
 
-async def test_a_watcher_that_never_reads_holds_up_nobody(api: Api, redis: Client) -> None:
+async def test_a_watcher_that_never_reads_holds_up_nobody_and_is_ended(
+    redis: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await seeded(redis, 20)
-    _, writer = await asyncio.open_connection(api.address.host, api.address.port)
-    writer.write(f"GET /v1/{SESSION}/verdict/events HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    await writer.drain()
-    for _ in range(3):
-        assert (await api.http.get(f"/v1/{SESSION}/verdict")).status_code == 200
-    writer.close()
+    sent, ended = 0, asyncio.Event()
+    async with running(redis, connection_s=2) as api:
+        watch = api.service.watch
+
+        async def often(*asked: Any) -> AsyncIterator[Watched]:
+            """Each change ten thousand times: far more than a connection takes on by itself."""
+            nonlocal sent
+            try:
+                async for change in watch(*asked):
+                    for _ in range(10_000):
+                        sent += 1
+                        yield change
+            finally:
+                ended.set()
+
+        monkeypatch.setattr(api.service, "watch", often)
+        async with grpc.aio.insecure_channel(str(api.grpc_address)) as channel:
+            stub: ReportServiceAsyncStub = ReportServiceStub(channel)
+            silent: Any = stub.WatchVerdict(messages.WatchVerdictRequest(name=SESSION))
+            await eventually(lambda: asyncio.sleep(0, sent), "the watch has begun")
+            while not ended.is_set():
+                asked = api.stub.GetVerdict(messages.GetVerdictRequest(name=SESSION))
+                assert (await asyncio.wait_for(asked, 10)).pairs == 20
+                assert (await api.http.get(f"/v1/{SESSION}/verdict")).status_code == 200
+            assert sent < 10_000
+            with pytest.raises(grpc.aio.AioRpcError, match="UNAVAILABLE"):
+                await _read_out(silent)
+
+
+async def _read_out(call: Any) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
+async def test_a_client_that_reads_nothing_is_cut_off() -> None:
+    sent: list[int] = []
+    gone: list[asyncio.Event] = []
+
+    async def endless(_: Scope, receive: Receive, send: Send) -> None:
+        number, left = len(sent), asyncio.Event()
+        sent.append(0)
+        gone.append(left)
+
+        async def leaving() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            left.set()
+
+        listening = asyncio.create_task(leaving())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not left.is_set():
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+            sent[number] += 65536
+        await listening
+
+    address = Address("127.0.0.1", free_port())
+    async with serve(endless, address, unread=0.5), httpx.AsyncClient() as client:
+        _, silent = await asyncio.open_connection(address.host, address.port, limit=1)
+        silent.transport.pause_reading()  # type: ignore[attr-defined]  # of a transport that reads
+        silent.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await eventually(lambda: asyncio.sleep(0, sent), "the first is served")
+        async with client.stream("GET", f"http://{address}/") as beside:
+            async for _ in beside.aiter_raw():
+                if gone[0].is_set():
+                    break
+            # The kernel's buffers, and one answer.
+            assert sent[0] < 32 * 1024 * 1024 < sent[1]
+            assert not gone[1].is_set()
+        silent.close()
 
 
 async def test_watches_end_when_the_server_does(redis: Client) -> None:

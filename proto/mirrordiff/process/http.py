@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI, Response
@@ -12,6 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from mirrordiff.process.settings import Address
 from mirrordiff.process.tls import Tls
+
+UNREAD_S: Final = 60.0
+"""For so long what is sent may wait for a client to take it."""
 
 
 class _Server(uvicorn.Server):
@@ -31,11 +36,17 @@ class AddressInUse(Exception):
 
 @contextlib.asynccontextmanager
 async def serve(
-    app: object, address: Address, *, grace: float = 2.0, secured: Tls | None = None
+    app: object,
+    address: Address,
+    *,
+    grace: float = 2.0,
+    secured: Tls | None = None,
+    unread: float = UNREAD_S,
 ) -> AsyncIterator[None]:
     """Serve an ASGI application while the block runs, then let requests finish for ``grace`` seconds.
 
-    With ``secured`` by TLS alone. Raises AddressInUse where the address is taken.
+    A client that takes nothing of what it is sent for ``unread`` seconds is cut off, where the system can
+    do that (Linux). With ``secured`` by TLS alone. Raises AddressInUse where the address is taken.
     """
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -53,11 +64,24 @@ async def serve(
         if task.done():
             raise AddressInUse(address)
         await asyncio.sleep(0.01)
+    _cut_off(server, unread)
     try:
         yield
     finally:
         server.should_exit = True
         await task
+
+
+def _cut_off(server: uvicorn.Server, unread: float) -> None:
+    """Neither uvicorn nor asyncio ends a connection whose client reads nothing; the kernel can.
+
+    A connection takes the option over from the socket that accepts it. See tcp(7).
+    """
+    option: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is None:
+        return
+    for listening in (each for one in server.servers for each in one.sockets):
+        listening.setsockopt(socket.IPPROTO_TCP, option, round(unread * 1000))
 
 
 def health_app(registry: CollectorRegistry, ready: Callable[[], Awaitable[str]]) -> FastAPI:
