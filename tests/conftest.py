@@ -1,9 +1,11 @@
-"""Real servers for the tests: one Valkey a run, emptied for each test, and a check on what stays in it."""
+"""Real servers for the tests, a Valkey and a Redis: emptied for each test, and what stays is checked."""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import settings
 
 from mirrordiff.process.redis import connect
 from mirrordiff.redis_keys import KEYS
-from tests.servers import RedisServer
+from tests.servers import Product, RedisServer
 from tests.waiting import eventually
 
 # How long an example takes says something about the machine, and nothing about a law.
@@ -21,13 +23,22 @@ settings.load_profile("mirrordiff")
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
-    """A server of the run's own, on a unix socket."""
-    with (
-        tempfile.TemporaryDirectory(prefix="mirrordiff-tests-") as folder,
-        RedisServer(Path(folder)) as server,
-    ):
-        yield server.url
+def redis_servers() -> Iterator[Callable[[Product], str]]:
+    """The URL of a server of the run's own, on a unix socket: one of each product that is asked for."""
+    with contextlib.ExitStack() as stack:
+
+        @cache
+        def running(product: Product) -> str:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mirrordiff-tests-"))
+            return stack.enter_context(RedisServer(Path(folder), product=product)).url
+
+        yield running
+
+
+@pytest.fixture
+def redis_url(request: pytest.FixtureRequest, redis_servers: Callable[[Product], str]) -> str:
+    """A running Valkey, or what `ON_EACH_PRODUCT` says."""
+    return redis_servers(getattr(request, "param", "valkey"))
 
 
 @pytest.fixture

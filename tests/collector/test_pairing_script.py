@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from mirrordiff.redis_keys import partition_key
+from tests.servers import ON_EACH_PRODUCT
+
+pytestmark = ON_EACH_PRODUCT
 
 RESULTS = ("waiting", "paired", "duplicate", "superseded", "control", "late", "refused")
 

@@ -22,7 +22,7 @@ from tests.captures import pair, write
 from tests.conftest import assert_only_known_keys
 from tests.entries import entry, message, shipped
 from tests.processes import Process, worker
-from tests.servers import RedisServer
+from tests.servers import PRODUCTS, RedisServer
 from tests.waiting import eventually
 
 FILE = Path(__file__).parents[2] / "deploy/redis/users.acl"
@@ -30,12 +30,12 @@ PASSWORD = "a-password"
 PROCESSES = ("collector", "worker", "api")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
+@pytest.fixture(params=PRODUCTS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
     """A server with the users of the file, each given a password as the guide says."""
     users = tmp_path / "users.acl"
     users.write_text(FILE.read_text().replace(" reset on ", f" reset on >{PASSWORD} "))
-    with RedisServer(tmp_path, "--aclfile", str(users)) as running:
+    with RedisServer(tmp_path, "--aclfile", str(users), product=request.param) as running:
         yield running
 
 
@@ -226,6 +226,18 @@ def allowed(rules: list[str], name: str, *, write: bool) -> bool:
     wanted = ("~", "%RW~", "%W~") if write else ("~", "%RW~", "%R~")
     patterns = [rule[len(kind) :] for rule in rules for kind in wanted if rule.startswith(kind)]
     return any(re.fullmatch(re.escape(each).replace(r"\*", ".*"), name) for each in patterns)
+
+
+async def test_every_command_is_in_the_oldest_server_promised(admin: Any) -> None:
+    """That is Redis 7.2, which Valkey came from; what Redis got later, Valkey may not have."""
+    used = {rule[1:].encode() for rules in users().values() for rule in rules if rule.startswith("+")}
+    admin.response_callbacks.clear()  # redis-py takes the answer for that of COMMAND
+    documents = await admin.execute_command("COMMAND", "DOCS", *{name.split(b"|")[0] for name in used})
+    for facts in [*documents.values()]:
+        documents |= facts.get(b"subcommands", {})
+    assert used <= documents.keys()
+    since = {name: tuple(map(int, documents[name][b"since"].split(b"."))) for name in used}
+    assert {name for name in used if since[name] >= (7, 3)} == set()
 
 
 @pytest.mark.parametrize("family", KEYS, ids=lambda family: family.name)

@@ -14,7 +14,7 @@ from mirrordiff.process.redis import UnsuitableRedis, check_suitable, connect
 from mirrordiff.redis_keys import PARTITIONS, partition_key
 from tests.captures import Half, pair, write
 from tests.processes import worker
-from tests.servers import RedisCluster
+from tests.servers import PRODUCTS, Product, RedisCluster
 from tests.waiting import eventually
 
 
@@ -27,8 +27,9 @@ async def tally_of(evidence: Evidence, service: str) -> Tally:
     return sum([await evidence.tally(session, epoch.id) for epoch in session.epochs], Tally())
 
 
-async def test_pairs_are_counted_on_every_shard(tmp_path: Path) -> None:
-    cluster = RedisCluster(tmp_path)
+@pytest.mark.parametrize("product", PRODUCTS)
+async def test_pairs_are_counted_on_every_shard(product: Product, tmp_path: Path) -> None:
+    cluster = RedisCluster(tmp_path, product=product)
     await cluster.start()
     client: Any = connect(cluster.url, name="tests")
     try:

@@ -15,7 +15,7 @@ from differ.store.examples import Examples
 from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
 from tests.captures import Half, pair, write
 from tests.processes import Process, worker
-from tests.servers import RedisServer
+from tests.servers import ON_EACH_PRODUCT, RedisServer
 from tests.waiting import eventually
 
 
@@ -55,6 +55,7 @@ def unpaired(tally: Tally) -> Counter[tuple[str, str]]:
     return found
 
 
+@ON_EACH_PRODUCT
 async def test_pairs_are_counted_and_examples_kept(redis: Any, redis_url: str, tmp_path: Path) -> None:
     halves: list[Half] = []
     for number in range(200):
@@ -134,6 +135,7 @@ async def test_redis_restarted_under_a_worker(tmp_path: Path) -> None:
         await client.aclose()
 
 
+@ON_EACH_PRODUCT
 async def test_what_waits_in_vain_is_counted_by_role(redis: Any, redis_url: str, tmp_path: Path) -> None:
     halves = pair(0, {}, {}) + [Half(number, "primary", {}) for number in range(1, 6)]
     halves += [Half(number, "shadow", {}) for number in range(6, 9)]
