@@ -8,7 +8,7 @@ everyone who asks waits for the same one. What was counted is read again only wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -79,14 +79,16 @@ class Snapshots:
 
     async def _make(self, session: Session, gate: str) -> Snapshot:
         epoch = session.epochs[-1] if session.epochs else None
-        losses, lag, latest, (profile, reviews), store = await asyncio.gather(
+        losses, lag, latest, (profile, reviews), before = await asyncio.gather(
             self._evidence.losses(session.service),
             self._evidence.lag(),
             self._evidence.latest(session.service_id),
             asyncio.gather(self.decisions.profile(session.service_id), self.reviews.of(session.service_id)),
             self._evidence.store_state(),
         )
-        tally = await self._tally(session, epoch.id if epoch else "", store.runs)
+        tally = await self._tally(session, epoch.id if epoch else "", before.runs)
+        # Once more, and last: whatever took over before or while the above was read shows in it.
+        store = await self._evidence.store_state()
         policy = self.gates[gate]
         facts = replace(
             self.facts(session.service, session.candidate, gate, reviews),
@@ -103,7 +105,7 @@ class Snapshots:
             # Both count on for as long as the store runs, and from zero once it is started anew.
             dropped=max(0, sum(losses.values()) - (epoch.lost if epoch else 0)),
             evicted=max(0, store.evicted - (epoch.evicted if epoch else 0)),
-            discontinuity=_interrupted(session, policy),
+            discontinuity=_interrupted(session, store.runs, policy),
             profile=None if profile is None else Profile(profile.tally, profile.taken_us),
             report_uri=self.report_uri(session),
         )
@@ -163,14 +165,17 @@ def _judged(tally: Tally, facts: SessionFacts, policy: Policy, now_us: int) -> V
     return judge(summarise(tally, facts, policy), policy, facts, now_us)
 
 
-def _interrupted(session: Session, policy: Policy) -> bool:
+def _interrupted(session: Session, runs: Collection[str], policy: Policy) -> bool:
     """Whether Redis was started anew, or a replica took over, too short a time before the last pair.
 
     What was lost then is whole pairs, whatever was in them. So the pairs before it count, and what it
-    takes is that enough time has been watched without a break.
+    takes is that enough time has been watched without a break. ``runs`` are those of now: one that no
+    worker has noted since is such a break with nothing watched after it.
     """
     if not session.epochs or not session.stores:
         return False
-    epoch, broken_us = session.epochs[-1], session.stores[-1]
+    if not session.stores.keys() >= set(runs):
+        return True
+    epoch, broken_us = session.epochs[-1], max(session.stores.values())
     unbroken_us = (epoch.last_us or broken_us) - broken_us
     return broken_us > epoch.started_us and unbroken_us < policy.min_duration * 1_000_000

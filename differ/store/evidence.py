@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 from differ.core.names import CHANGES
@@ -49,8 +49,8 @@ class Session:
     """All evidence about one candidate of one service. Times in microseconds since the Unix epoch.
 
     ``primary_versions`` are all builds of v1 seen. ``epochs`` are in order of their start, but that the
-    one in force is the last. ``stores`` are the runs of Redis that it was kept in, each with the time
-    when that was first noticed.
+    one in force is the last. ``stores`` are the runs of Redis that it was kept in (see `StoreState`),
+    each with the time when a worker first noticed it.
     """
 
     id: str
@@ -61,7 +61,7 @@ class Session:
     started_us: int
     last_seen_us: int
     epochs: tuple[Epoch, ...]
-    stores: tuple[int, ...] = ()
+    stores: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -192,7 +192,9 @@ def _session(service_id: str, session_id: str, rows: Mapping[bytes, bytes]) -> S
         started_us=int(text["started_us"]),
         last_seen_us=int(text["last_seen_us"]),
         epochs=_epochs(text),
-        stores=tuple(sorted(int(us) for name, us in text.items() if name.startswith("store."))),
+        stores={
+            name.removeprefix("store."): int(us) for name, us in text.items() if name.startswith("store.")
+        },
     )
 
 

@@ -16,7 +16,7 @@ from differ.core.verdict import Latched
 from differ.store.decisions import Decisions
 from differ.store.evidence import Evidence, Session
 from differ.store.settlement import SessionId, Settlement
-from differ.store.state import StoreState
+from differ.store.state import StoreState, store_state
 from mirrordiff.process.redis import Client
 from mirrordiff.redis_keys import key
 from tests.api.conftest import Api, running
@@ -139,13 +139,15 @@ async def test_only_what_was_lost_since_the_session_began_counts(api: Api, redis
     assert few["result"] == "INCONCLUSIVE"
 
 
-@pytest.mark.parametrize(("broken_after", "holds"), [(0, False), (4, False), (8, True)])
+@pytest.mark.parametrize(("noted_after", "holds"), [(0, False), (4, False), (8, True), (None, True)])
 async def test_a_failover_holds_until_enough_was_watched_without_a_break(
-    api: Api, redis: Client, broken_after: int, holds: bool
+    api: Api, redis: Client, noted_after: int | None, holds: bool
 ) -> None:
-    await register(redis, 0, StoreState(("first",)))
-    if broken_after:
-        await register(redis, broken_after * MINUTE, StoreState(("second",)))
+    """Also in the moment before a worker has noted it: what was lost may be what would have failed."""
+    now = await store_state(redis)
+    await register(redis, 0, now if noted_after == 0 else StoreState(("before",)))
+    if noted_after:
+        await register(redis, noted_after * MINUTE, now)
     seed = Seed()
     seed.same(1000)
     await seed.write(redis)

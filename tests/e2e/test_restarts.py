@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,28 @@ from differ.core.tally import Tally
 from differ.local.ports import LOOPBACK, free_ports
 from differ.store.evidence import Evidence
 from mirrordiff.process.redis import UNAVAILABLE, connect
-from mirrordiff.redis_keys import PARTITIONS, partition_key
+from mirrordiff.redis_keys import PARTITIONS, key, partition_key
 from tests.entries import entry, message, shipped
 from tests.processes import Process, worker
 from tests.servers import RedisCluster
 from tests.waiting import eventually
 
 BATCH = 50
+PACE_S = 0.05
 
 
 class Load:
     """Two streams of batches, primary and shadow, that go on until told to stop, through restarts.
 
     ``sent`` counts the pairs of which both halves were handed to a collector that then drained; what was
-    in flight when one went away may or may not have arrived, and is counted in ``unsure``.
+    in flight when one went away may or may not have arrived, and is counted in ``unsure``. Every fifth
+    pair differs where the service is ``broken``.
     """
 
-    def __init__(self, address: Callable[[], str]) -> None:
+    def __init__(self, address: Callable[[], str], service: str = "orders", *, broken: bool = True) -> None:
         self._address = address
+        self._service = service
+        self._broken = broken
         self._next = 0
         self._stop = False
         self.sent = 0
@@ -50,25 +55,51 @@ class Load:
                 async with grpc.aio.insecure_channel(self._address()) as channel:
                     for role in ("primary", "shadow"):
                         call: Any = channel.stream_unary(METHOD)
-                        numbers = range(first, first + BATCH)
-                        await call(iter([batch(role, numbers)]), timeout=10)
+                        await call(iter([self._batch(role, range(first, first + BATCH))]), timeout=10)
             except grpc.aio.AioRpcError:
                 self.unsure += BATCH
-                await asyncio.sleep(0.05)
             else:
                 self.sent += BATCH
+            await asyncio.sleep(PACE_S)
+
+    async def reaches(self, goal: int) -> bool:
+        return self.sent >= goal
+
+    def _batch(self, role: str, numbers: range) -> bytes:
+        entries = [
+            entry(
+                shipped(b'{"n": %d}' % (number + (self._broken and role == "shadow" and number % 5 == 0))),
+                pair=b"pair-%d" % number,
+                path=b"/items/%d" % number,
+            )
+            for number in numbers
+        ]
+        return message(f"{role}/{self._service}/{role}", entries)
 
 
-def batch(role: str, numbers: range) -> bytes:
-    entries = [
-        entry(
-            shipped(b'{"n": %d}' % (number + (role == "shadow" and number % 5 == 0))),
-            pair=b"pair-%d" % number,
-            path=b"/items/%d" % number,
-        )
-        for number in numbers
-    ]
-    return message(f"{role}/orders/{role}", entries)
+@dataclass
+class Asking:
+    """A gate that asks for a service's verdict all the time; it must be answered each time."""
+
+    address: Callable[[], str]
+    service: str = "orders"
+    told: list[dict[str, Any]] = field(default_factory=list)
+    _stop: bool = False
+
+    def stop(self) -> None:
+        self._stop = True
+
+    async def run(self) -> None:
+        async with httpx.AsyncClient(timeout=30) as client:
+            while not self._stop:
+                url = f"http://{self.address()}/v1/services/{self.service}/gates/default/verdict"
+                got = await client.get(url)
+                assert got.status_code == 200, got.text
+                self.told.append(got.json())
+                await asyncio.sleep(4 * PACE_S)
+
+    async def has_said(self, verdict: str) -> bool:
+        return any(each["verdict"] == verdict for each in self.told)
 
 
 async def totals(client: Any) -> tuple[int, int]:
@@ -99,85 +130,166 @@ async def ready(port: int) -> bool:
 
 @contextlib.asynccontextmanager
 async def collector(url: str, folder: Path) -> AsyncIterator[tuple[Process, str]]:
+    """A collector that is ready, and where it takes captures."""
     grpc_port, http_port = free_ports(2)
     settings: dict[str, object] = {
         "redis_url": url,
         "collector_grpc": f"{LOOPBACK}:{grpc_port}",
         "collector_http": f"{LOOPBACK}:{http_port}",
     }
-    with Process(["collector"], settings, folder) as process:
-        await eventually(
-            lambda: ready(http_port), lambda: f"the collector is ready:\n{process.said()}", within=60
-        )
+    async with once_ready(Process(["collector"], settings, folder), http_port) as process:
         yield process, f"{LOOPBACK}:{grpc_port}"
+
+
+@contextlib.asynccontextmanager
+async def api(url: str, folder: Path, policy: str = "") -> AsyncIterator[tuple[Process, str]]:
+    """An API that is ready, and where it is asked."""
+    grpc_port, http_port = free_ports(2)
+    (folder / "policy.yaml").write_text(policy)
+    settings: dict[str, object] = {
+        "redis_url": url,
+        "api_grpc": f"{LOOPBACK}:{grpc_port}",
+        "api_http": f"{LOOPBACK}:{http_port}",
+        "policy": folder / "policy.yaml",
+    }
+    async with once_ready(Process(["differ", "api"], settings, folder), http_port) as process:
+        yield process, f"{LOOPBACK}:{http_port}"
+
+
+@contextlib.asynccontextmanager
+async def once_ready(process: Process, http_port: int) -> AsyncIterator[Process]:
+    with process:
+        await eventually(lambda: ready(http_port), lambda: f"it is ready:\n{process.said()}", within=60)
+        yield process
+
+
+@contextlib.contextmanager
+def meanwhile(*tasks: asyncio.Task[None]) -> Iterator[None]:
+    """Tasks that run beside the block, and no longer."""
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def test_rolling_restart_of_every_process_under_load(
     redis: Any, redis_url: str, tmp_path: Path
 ) -> None:
-    address = ""
-    load = Load(lambda: address)
+    takes = asks = ""
+    load, asking = Load(lambda: takes), Asking(lambda: asks)
     async with contextlib.AsyncExitStack() as stack:
-        old, address = await stack.enter_async_context(collector(redis_url, tmp_path))
+        collecting, takes = await stack.enter_async_context(collector(redis_url, tmp_path))
+        serving, asks = await stack.enter_async_context(api(redis_url, tmp_path))
         judges = [stack.enter_context(worker(redis_url, tmp_path)) for _ in range(2)]
-        sending = asyncio.create_task(load.run())
-        for _ in range(2):
-            reached = load.sent + 300
-            await eventually(lambda goal=reached: at_least(load, goal), "load goes on")  # type: ignore[misc]
-            new, address = await stack.enter_async_context(collector(redis_url, tmp_path))
-            assert await old.stop() == 0, old.said()
-            old = new
+        tasks = [asyncio.create_task(each.run()) for each in (load, asking)]
+        stack.enter_context(meanwhile(*tasks))
+        for again in range(2):
+            goal = load.sent + 300
+            await eventually(lambda goal=goal: load.reaches(goal), "load goes on")  # type: ignore[misc]
+            retired = [collecting, judges.pop(0)]
+            collecting, takes = await stack.enter_async_context(collector(redis_url, tmp_path))
             judges.append(stack.enter_context(worker(redis_url, tmp_path)))
-            retired = judges.pop(0)
-            assert await retired.stop() == 0, retired.said()
+            if not again:
+                retired.append(serving)
+                serving, asks = await stack.enter_async_context(api(redis_url, tmp_path))
+            for process in retired:
+                assert await process.stop() == 0, process.said()
         load.stop()
-        await sending
-        assert await old.stop() == 0, old.said()
+        await tasks[0]
+        assert await collecting.stop() == 0, collecting.said()
         await eventually(lambda: drained(redis), "everything is judged", within=60)
-        for judge in judges:
-            assert await judge.stop() == 0, judge.said()
+        asked = len(asking.told)
+
+        async def asked_again() -> bool:
+            return len(asking.told) > asked + 1 or tasks[1].done()
+
+        await eventually(asked_again, "the verdict on all of it is asked for")
+        asking.stop()
+        await tasks[1]
+        for process in (serving, *judges):
+            assert await process.stop() == 0, process.said()
     compared, different = await totals(redis)
     assert load.sent <= compared <= load.sent + load.unsure
     assert load.sent >= 600
     if not load.unsure:
         assert different == compared // 5
+    seen = [int(each["pairs"]) for each in asking.told]
+    assert seen == sorted(seen), "what was counted was forgotten"
+    assert seen[-1] == compared
+    assert asking.told[-1]["verdict"] == "FAIL"
+    assert not await asking.has_said("PASS")
 
 
-async def at_least(load: Load, goal: int) -> bool:
-    return load.sent >= goal
+UNBROKEN_S = 5
+POLICY = f"""
+tolerance: 5%
+min_pairs: 300
+min_duration: {UNBROKEN_S}s
+min_paired_ratio: 50%
+max_dropped: 50%
+"""
+"""A sound service passes soon, but no sooner than that."""
 
 
 async def test_a_shard_lost_and_failed_over_under_load(tmp_path: Path) -> None:
-    """What was on the way to the lost master may be gone. Nothing is counted twice, and work goes on."""
+    """What was on the way to the lost master may be gone. Nothing is counted twice, and work goes on.
+
+    The shard is the one with the session of a sound service: nothing passes on what is left of it, but on
+    what was watched after. A service that is broken beside it passes at no time.
+    """
     cluster = RedisCluster(tmp_path, replicas=True)
     await cluster.start()
     client: Any = connect(cluster.url, name="tests")
     try:
         async with contextlib.AsyncExitStack() as stack:
-            process, address = await stack.enter_async_context(collector(cluster.url, tmp_path))
+            process, takes = await stack.enter_async_context(collector(cluster.url, tmp_path))
+            serving, asks = await stack.enter_async_context(api(cluster.url, tmp_path, POLICY))
             judge = stack.enter_context(worker(cluster.url, tmp_path))
-            load = Load(lambda: address)
-            sending = asyncio.create_task(load.run())
-            await eventually(lambda: at_least(load, 500), "load goes on")
-            cluster.kill(cluster.ports[1])
-            before = load.sent
+            loads = [Load(lambda: takes, "sound", broken=False), Load(lambda: takes, "broken")]
+            sound, broken = (Asking(lambda: asks, name) for name in ("sound", "broken"))
+            sending = [asyncio.create_task(load.run()) for load in loads]
+            gates = [asyncio.create_task(each.run()) for each in (sound, broken)]
+            stack.enter_context(meanwhile(*sending, *gates))
 
-            async def counted_on() -> bool:
-                with contextlib.suppress(*UNAVAILABLE):
-                    return (await totals(client))[0] >= before + 300
-                return False
+            def said() -> str:
+                return "\n".join(
+                    [*(each.said()[-3000:] for each in (process, judge, serving)), *map(str, sound.told[-1:])]
+                )
 
-            await eventually(
-                counted_on, lambda: f"pairs are counted again:\n{process.said()}\n{judge.said()}", within=60
-            )
-            load.stop()
-            await sending
+            async def counts() -> bool:
+                return bool(sound.told) and int(sound.told[-1]["pairs"]) > 0
+
+            await eventually(counts, lambda: f"pairs are counted:\n{said()}")
+            assert not await sound.has_said("PASS")
+            await client.ping()  # so that it knows the nodes
+            cluster.kill(client.get_node_from_key(key("session", "sound/shadow")).port)
+            before, last = sum(load.sent for load in loads), len(sound.told)
+
+            async def passes() -> bool:
+                return await sound.has_said("PASS") or any(task.done() for task in (*sending, *gates))
+
+            await eventually(passes, lambda: f"the sound service passes:\n{said()}", within=90)
+            (session,) = await Evidence(client).sessions("sound")
+            assert "DISCONTINUITY" in {
+                reason["code"] for each in sound.told[last:] for reason in each["reasons"]
+            }
+            unbroken_us = (session.epochs[-1].last_us or 0) - max(session.stores.values())
+            assert unbroken_us >= UNBROKEN_S * 1_000_000
+            for load in loads:
+                load.stop()
+            for gate in (sound, broken):
+                gate.stop()
+            await asyncio.gather(*sending, *gates)
             assert await process.stop() == 0, process.said()
             await eventually(lambda: drained(client), lambda: f"all is judged:\n{judge.said()}", within=60)
-            assert await judge.stop() == 0, judge.said()
+            for each in (judge, serving):
+                assert await each.stop() == 0, each.said()
         compared, different = await totals(client)
-        assert before < compared <= load.sent + load.unsure
-        assert different <= -(-compared // 5)
+        assert before < compared <= sum(load.sent + load.unsure for load in loads)
+        assert different <= -(-(loads[1].sent + loads[1].unsure) // 5)
+        assert broken.told[-1]["verdict"] == "FAIL"
+        assert not await broken.has_said("PASS")
     finally:
         await client.aclose()
         cluster.stop()

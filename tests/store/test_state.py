@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from differ.local.ports import free_ports
 from differ.store.settlement import SessionId, Settlement
 from differ.store.state import store_state
 from mirrordiff.process.redis import UNAVAILABLE, connect
@@ -28,6 +29,17 @@ async def test_a_server_started_anew_is_another_run(tmp_path: Path) -> None:
                 return ()
 
         assert await eventually(after, "Redis answers again") != before.runs
+        await client.aclose()
+
+
+async def test_a_server_that_was_a_replica_meanwhile_is_another_run(tmp_path: Path) -> None:
+    """Its process is the one it was, and what it took before may have been thrown away for another's."""
+    with RedisServer(tmp_path) as server:
+        client: Any = connect(server.url, name="tests")
+        before = await store_state(client)
+        await client.replicaof("127.0.0.1", free_ports(1)[0])
+        await client.replicaof("NO", "ONE")
+        assert (await store_state(client)).runs != before.runs
         await client.aclose()
 
 
