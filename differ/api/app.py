@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -21,6 +22,7 @@ from differ.api import (
     reviews,
     routes,
 )
+from differ.api.access import is_open
 from differ.api.bounds import Bounded
 from differ.api.entrance import Entrance
 from differ.api.errors import ApiError, Reason
@@ -59,6 +61,8 @@ def create_app(service: ReportService, ready: Callable[[], Awaitable[str]], entr
     app.include_router(login.router(entrance.authentication, secure=entrance.secure))
 
     _health(app, service, ready)
+    if not entrance.authentication.open:
+        _describe_tokens(app)
     return _Shield(http_door.HttpDoor(Bounded(app), entrance.authentication, entrance.hosts))
 
 
@@ -68,6 +72,22 @@ def health_app(service: ReportService, ready: Callable[[], Awaitable[str]]) -> A
     problems.install(app)
     _health(app, service, ready)
     return _Shield(app)
+
+
+def _describe_tokens(app: FastAPI) -> None:
+    """Let OpenAPI say which operations take a token."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = make()
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, item in document["paths"].items():
+            if not is_open(path):
+                for operation in item.values():
+                    operation["security"] = [{"token": []}]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to add to it
 
 
 def _health(app: FastAPI, service: ReportService, ready: Callable[[], Awaitable[str]]) -> None:

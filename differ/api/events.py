@@ -16,11 +16,22 @@ from differ.api.watching import Watched
 
 EVENTS = "text/event-stream"
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"const": "verdict"},
+        "id": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "id", "data"],
+}
+"""One event's fields; its data are the verdict."""
+
 _DESCRIBED = {
     **PROBLEMS,
     200: {
         "description": "An event `verdict` at each change; its id resumes behind it (Last-Event-ID)",
-        "content": {EVENTS: {"schema": {"type": "string"}}},
+        "content": {EVENTS: {"schema": _EVENT}},
     },
     410: {"description": "What to resume from is gone", "content": PROBLEMS[404]["content"]},
 }

@@ -43,7 +43,12 @@ class ReviewRequest(BaseModel):
     )
     note: str = Field(min_length=1, max_length=LONGEST_NOTE, description="why")
     by: str = Field("", max_length=LONGEST_NAME, description="who agreed; empty is the caller")
-    until: str = Field("", max_length=10, description="the last day on which it applies, YYYY-MM-DD")
+    until: str = Field(
+        "",
+        max_length=10,
+        description="the last day on which it applies, YYYY-MM-DD; empty for ever",
+        json_schema_extra={"anyOf": [{"format": "date"}, {"const": ""}]},
+    )
     candidate: str = Field(
         "",
         max_length=128,
