@@ -47,7 +47,7 @@ class AddressType(click.ParamType[str]):
 
 
 class Refused(Unreachable):
-    """The API answers, and lets nobody in with this token."""
+    """The API answers, and will not answer this: it lets nobody in with this token, or has no such thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Api:
         if not isinstance(document, dict):
             raise Unreachable(f"{self.url} answers, but not as mirrordiff's API does (HTTP {status})")
         if status >= 400:
-            kind = Refused if status in {401, 403} else Unreachable
+            kind = Refused if status < 500 else Unreachable
             hint = f" ({TOKEN} or --token has it)" if status == 401 else ""
             raise kind(f"{self.url}: {document.get('title', status)}: {document.get('detail', '')}{hint}")
         return document

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from differ.core.policy import Policy
 from mirrordiff.process.redis import Client, connect
@@ -114,8 +115,9 @@ async def test_flagger_is_told_why_in_one_line(seeded_api: Api) -> None:
 
 async def test_flagger_while_redis_is_away_neither_promotes_nor_rolls_back(away_api: Api) -> None:
     flagger = Flagger(away_api.http)
-    answers = {hook: (await flagger.call(hook, "pass"))[0] for hook in ("check", "promote", "rollback")}
-    assert answers == {"check": True, "promote": False, "rollback": False}
+    hooks = ("check", "promote", "rollback", "event")
+    answers = {hook: (await flagger.call(hook, "pass"))[0] for hook in hooks}
+    assert answers == {"check": True, "promote": False, "rollback": False, "event": True}
 
 
 @pytest.mark.parametrize(
@@ -174,3 +176,22 @@ async def test_spinnaker_keeps_to_the_candidate_it_began_with(seeded_api: Api, r
 
 async def test_spinnaker_while_redis_is_away(away_api: Api) -> None:
     assert (await Spinnaker(away_api.http).run("pass"))[0] == "RUNNING"
+
+
+async def scraped(client: httpx.AsyncClient) -> dict[str, float]:
+    """What Prometheus has of each service's default gate after a scrape: a series that is absent is stale."""
+    families = text_string_to_metric_families((await client.get("/metrics")).text)
+    samples = [sample for family in families for sample in family.samples]
+    return {
+        sample.labels["service"]: sample.value
+        for sample in samples
+        if sample.name == "mirrordiff_gate_verdict" and sample.labels["gate"] == "default"
+    }
+
+
+async def test_prometheus(seeded_api: Api) -> None:
+    assert await scraped(seeded_api.http) == {"pass": 1, "inconclusive": 0, "fail": -1}
+
+
+async def test_prometheus_has_no_verdict_while_redis_is_away(away_api: Api) -> None:
+    assert await scraped(away_api.http) == {}
