@@ -13,9 +13,12 @@ from collector.settings import CollectorSettings
 from differ.api.settings import ApiSettings
 from differ.cli import cli
 from differ.core.checks import Code
+from differ.core.policy import Policy, parse_policy
 from differ.core.rules import parse_rules
 from differ.doctor import causes
 from differ.worker.settings import WorkerSettings
+from tests.deploy import schemas
+from tests.deploy.kustomize import render
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PAGES = sorted(DEPLOY.rglob("*.md"))
@@ -38,6 +41,11 @@ def test_links_lead_somewhere(page: Path) -> None:
     targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
     missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
     assert missing == []
+    headings = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
 
 
 def test_folders_and_files_named_exist(page: Path) -> None:
@@ -88,6 +96,18 @@ def test_rules_in_the_pages_can_be_read() -> None:
         assert parse_rules(block).rules
 
 
+def test_the_patches_of_an_installations_own_fit_the_base(tmp_path: Path) -> None:
+    text = (DEPLOY / "kubernetes/README.md").read_text()
+    (patches,) = re.findall(r"```yaml\n(patches:.*?)```", text, re.DOTALL)
+    base = DEPLOY / "kubernetes/base"
+    (tmp_path / "kustomization.yaml").write_text(f"resources: [{base}]\n{patches}")
+    changed = {each["metadata"]["name"]: each for each in render(tmp_path) if each not in render(base)}
+    assert set(changed) == {"mirrordiff-rules", "mirrordiff-policy", "mirrordiff-collector"}
+    assert parse_rules(changed["mirrordiff-rules"]["data"]["rules.yaml"]).rules
+    assert parse_policy(changed["mirrordiff-policy"]["data"]["policy.yaml"]) != Policy()
+    assert [fault for each in changed.values() for fault in schemas.problems(each)] == []
+
+
 def test_yaml_in_the_pages_is_yaml(page: Path) -> None:
     for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
         yaml.safe_load(block)
@@ -102,12 +122,12 @@ def test_the_runbook_knows_every_loss_and_names_reasons_as_verdicts_do() -> None
     assert {word for word in shouted if not word.startswith("MIRRORDIFF_")} <= {code.value for code in Code}
 
 
-def test_the_alerts_named_are_the_alerts_there_are() -> None:
+def test_the_runbook_knows_every_alert_and_the_pages_no_other() -> None:
     alerts = {
         rule["alert"]
         for group in yaml.safe_load((DEPLOY / "monitoring/alerts.yaml").read_text())["spec"]["groups"]
         for rule in group["rules"]
     }
-    named = {name for page in PAGES for name in re.findall(r"\bMirrordiff[A-Z]\w+", page.read_text())}
-    assert named
-    assert named <= alerts
+    named = {relative(page): set(re.findall(r"\bMirrordiff[A-Z]\w+", page.read_text())) for page in PAGES}
+    assert named["guide/runbook.md"] == alerts
+    assert set().union(*named.values()) <= alerts
