@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test browser lint format bench sbom lock clean
+.PHONY: help install demo test browser lint format bench sbom audit lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,10 @@ bench: $(STAMP)  ## speed and memory, measured here and now
 sbom: $(STAMP)  ## what an installation consists of, with digests, as CycloneDX in dist/sbom.json
 	@mkdir -p dist
 	@$(BIN)/uv export --quiet --preview-features sbom-export --locked --all-extras --no-dev --format cyclonedx1.5 --output-file dist/sbom.json
+
+# Asks osv.dev, which has the advisories of PyPI's packages.
+audit: $(STAMP)  ## known vulnerabilities in what uv.lock pins
+	@$(BIN)/uv audit --preview-features audit-command --locked
 
 lock:  ## take newer dependencies into uv.lock
 	@$(BIN)/uv lock --upgrade
