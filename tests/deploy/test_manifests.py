@@ -50,6 +50,7 @@ FILES = [
     file
     for file in sorted(DEPLOY.rglob("*.yaml"))
     if file.name != "kustomization.yaml"
+    and objects(file)
     and all("kind" in each and "apiVersion" in each for each in objects(file))
 ]
 
@@ -80,6 +81,28 @@ def test_what_is_applied_is_valid(rendered: list[Object]) -> None:
 @pytest.mark.parametrize("file", FILES, ids=relative)
 def test_each_file_is_valid(file: Path) -> None:
     assert [fault for each in documents(file) for fault in schemas.problems(each)] == []
+
+
+def test_no_file_is_left_out() -> None:
+    """What is no object of Kubernetes is held to what it is for in a test of its own."""
+    others = {
+        relative(file)
+        for file in DEPLOY.rglob("*.y*ml")
+        if file.name != "kustomization.yaml" and file not in FILES
+    }
+    assert others == {
+        "compose/compose.yaml",
+        "compose/config/policy.yaml",
+        "compose/config/rules.yaml",
+        "envoy/edge-access-log.yaml",
+        "envoy/edge-ext-proc.yaml",
+        "envoy/sidecar-primary-access-log.yaml",
+        "envoy/sidecar-shadow-access-log.yaml",
+        "gates/github/release-gate.yml",
+        "gates/gitlab/release-gate.gitlab-ci.yml",
+        "gates/spinnaker/orca-local.yml",
+        "policy/default.yaml",
+    }
 
 
 def test_nothing_is_applied_twice(rendered: list[Object]) -> None:
@@ -171,6 +194,31 @@ def test_selectors_find_their_pods(rendered: list[Object]) -> None:
         }:
             wanted = selector.get("matchLabels", selector)
             assert any(wanted.items() <= found.items() for found in labels), each["metadata"]["name"]
+
+
+def test_each_process_is_spread_out_and_closed_off_and_not_drained_at_once(rendered: list[Object]) -> None:
+    def selecting(kind: str, pod: Object) -> list[str]:
+        found = []
+        for each in rendered:
+            if each["kind"] == kind:
+                selector = each["spec"].get("podSelector", each["spec"].get("selector"))["matchLabels"]
+                if selector.items() <= pod["metadata"]["labels"].items():
+                    found.append(each["metadata"]["name"])
+        return found
+
+    for each in rendered:
+        if each["kind"] == "Deployment" and each["metadata"]["name"].removeprefix("mirrordiff-") in PROCESSES:
+            pod = each["spec"]["template"]
+            assert selecting("PodDisruptionBudget", pod) == [each["metadata"]["name"]]
+            assert "mirrordiff-closed" in selecting("NetworkPolicy", pod)
+            own = each["spec"]["selector"]["matchLabels"]
+            spread = pod["spec"]["topologySpreadConstraints"]
+            assert all(one["labelSelector"]["matchLabels"] == own for one in spread)
+            assert {one["topologyKey"] for one in spread} == {
+                "topology.kubernetes.io/zone",
+                "kubernetes.io/hostname",
+            }
+            assert each["spec"].get("replicas", 2) >= 2
 
 
 def processes(folder: str = "base") -> dict[str, tuple[Object, Object]]:

@@ -249,6 +249,30 @@ def test_every_family_of_keys_is_open_to_its_writer_and_reader(family: Any) -> N
         assert allowed(users()[reader], name, write=False), reader
 
 
+BESIDE = {
+    "collector": {"reads": set(), "writes": set()},
+    # The sweep hands on what waits in vain; what is settled is deleted.
+    "worker": {"reads": {"half", "queue", "control"}, "writes": {"half", "queue", "control", "due", "ready"}},
+    # How far judging is behind.
+    "api": {"reads": {"ready"}, "writes": set()},
+    "keda": {"reads": {"ready"}, "writes": set()},
+}
+"""The families that a user may reach beside those that the map gives it."""
+
+
+@pytest.mark.parametrize("user", BESIDE)
+def test_every_family_of_keys_is_closed_to_others(user: str) -> None:
+    open_to: dict[str, set[str]] = {"reads": set(), "writes": set()}
+    for family in KEYS:
+        name = re.sub(r"<[^>]+>", "x", family.template.replace("{p}", "{3}"))
+        writes, reads = (user in each.split(", ") for each in (family.writer, family.reader))
+        if allowed(users()[user], name, write=True) and not writes:
+            open_to["writes"].add(family.name)
+        if allowed(users()[user], name, write=False) and not (reads or writes):
+            open_to["reads"].add(family.name)
+    assert open_to == BESIDE[user]
+
+
 @pytest.mark.parametrize("user", PROCESSES)
 async def test_each_user_sees_a_server_that_may_evict_evidence(
     user: str, server: RedisServer, admin: Any
