@@ -17,7 +17,7 @@ import grpc
 from collector.assembly import Assembly
 from collector.captured import Source, Unusable, source_from
 from collector.clusters import Clusters
-from collector.intake import Intake
+from collector.intake import NOT_NAMED, Intake
 
 METHOD: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
@@ -56,7 +56,7 @@ class Exchange:
         if self._source is None and assembly.cluster:
             self._source = self._clusters.source_of(assembly.cluster)
             if self._source is None:
-                self._refuse("unknown_cluster")
+                self._refuse(NOT_NAMED)
                 return True
         if not complete and metrics.assembling_bytes > self._intake.most_assembling:
             self._refuse("assembly_full")

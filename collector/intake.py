@@ -15,6 +15,9 @@ from mirrordiff.v1.capture_pb2 import End, Role
 ROLE_NAMES: Final = {number: name.removeprefix("ROLE_").lower() for name, number in Role.items()}
 END_NAMES: Final = {number: name.removeprefix("END_").lower() for name, number in End.items()}
 
+NOT_NAMED: Final = "unknown_cluster"
+"""Why there is no capture of an exchange with a cluster that no rule names."""
+
 
 class Intake:
     """Takes what the ways in have made of responses."""
@@ -58,5 +61,12 @@ class Intake:
         self.metrics.received[source.service, ROLE_NAMES[source.role]] += count
 
     def unusable(self, service: str, reason: str, count: int = 1) -> None:
-        """Count what no capture could be made of."""
-        self.metrics.dropped[service, reason] += count
+        """Count what no capture could be made of.
+
+        A gateway sends what it sees of every route it has: what no rule names was never asked for, and is
+        no loss.
+        """
+        if reason == NOT_NAMED:
+            self.metrics.not_named += count
+        else:
+            self.metrics.dropped[service, reason] += count

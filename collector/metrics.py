@@ -28,6 +28,7 @@ class Metrics(Collector):
         self.ended: Counter[tuple[str, str, str]] = Counter()
         self.kept: Counter[str] = Counter()
         self.dropped: Counter[tuple[str, str]] = Counter()
+        self.not_named = 0
         self.written_batches = 0
         self.failed_batches = 0
         self.queued_bytes = 0
@@ -67,6 +68,11 @@ class Metrics(Collector):
         for (service, reason), count in self.dropped.items():
             dropped.add_metric([service, reason], count)
         yield dropped
+        yield CounterMetricFamily(
+            "mirrordiff_exchanges_not_named",
+            "Exchanges over ext_proc of clusters that MIRRORDIFF_CLUSTERS does not name.",
+            self.not_named,
+        )
         yield CounterMetricFamily("mirrordiff_batches_written", "Writes to Redis.", self.written_batches)
         yield CounterMetricFamily(
             "mirrordiff_batches_failed", "Writes Redis did not take.", self.failed_batches

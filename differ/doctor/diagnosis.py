@@ -155,7 +155,8 @@ def _services(seen: Observed) -> Iterator[Finding]:
                 "services",
                 nothing,
                 "no proxy ships captures: look at mirrordiff_open_streams of the collectors, and at "
-                "envoy_cluster_upstream_cx_connect_fail of the proxies",
+                "envoy_cluster_upstream_cx_connect_fail of the proxies; or MIRRORDIFF_CLUSTERS names none of "
+                "a gateway's clusters (mirrordiff_exchanges_not_named_total)",
             )
     primaries = [signs.service for signs in seen.services if signs.roles == ("primary",)]
     shadows = [signs.service for signs in seen.services if signs.roles == ("shadow",)]
