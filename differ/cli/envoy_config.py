@@ -40,6 +40,7 @@ def _choices(values: type[Kind | Way]) -> click.Choice[str]:
 @click.option("--listen", default=str(_DEFAULT.listen), show_default=True, callback=_address)
 @click.option("--percent", type=click.FloatRange(0, 100), default=_DEFAULT.percent, show_default=True)
 @click.option("--unsafe", is_flag=True, help="Mirror methods that may write, too.")
+@click.option("--gateway", default=_DEFAULT.gateway, show_default=True, help="Where requests come in.")
 @click.option(
     "--request-header",
     "request_headers",
@@ -56,9 +57,10 @@ def envoy_config(kind: str, way: str | None, **names: Any) -> None:
     """Print configuration that mirrors a service's requests and captures both answers.
 
     edge: a plain Envoy in front of both versions. sidecar-primary, sidecar-shadow: a plain Envoy in front
-    of one. istio, envoy-gateway, nginx: what each of them is given.
+    of one. istio: the sidecars of both. istio-gateway, envoy-gateway, nginx: a proxy in front of both.
     """
-    chosen = Way(way) if way else (Way.EXT_PROC if kind == Kind.GATEWAY else Way.ACCESS_LOG)
+    usual = Way.EXT_PROC if kind in (Kind.GATEWAY, Kind.ISTIO_GATEWAY) else Way.ACCESS_LOG
+    chosen = Way(way) if way else usual
     try:
         text = render(Kind(kind), chosen, Names(**names))
     except ValueError as error:

@@ -11,7 +11,6 @@ from differ.local.envoy_config import ROLE_HEADER, SAFE_METHODS, Topology
 from differ.local.envoy_http import (
     COLLECTOR,
     PAIR_HEADER,
-    TYPES,
     Json,
     connection_manager,
     filter_chain,
@@ -19,7 +18,7 @@ from differ.local.envoy_http import (
     socket_address,
 )
 from differ.local.upstreams import parse_upstream
-from differ.proxies.filters import metadata_of, processing, reader
+from differ.proxies.filters import metadata_of, processing, reader, upstream_filters
 from differ.proxies.names import Names, Way
 from mirrordiff.process.settings import Address
 
@@ -123,13 +122,9 @@ def _edge_by_processing(names: Names) -> Json:
         options = cluster["typed_extension_protocol_options"]
         assert isinstance(options, dict)  # noqa: S101 - as service_cluster makes it
         # On the clusters and not on the router, so that nothing but these two is sent.
-        options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]["http_filters"] = [
-            processing(COLLECTOR, {}, upstream=True),
-            {
-                "name": "envoy.filters.http.upstream_codec",
-                "typed_config": {"@type": f"{TYPES}extensions.filters.http.upstream_codec.v3.UpstreamCodec"},
-            },
-        ]
+        options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]["http_filters"] = upstream_filters(
+            processing(COLLECTOR, {}, upstream=True)
+        )
     return _bootstrap(names, Way.EXT_PROC, [listener], clusters)
 
 

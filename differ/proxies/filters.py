@@ -74,6 +74,17 @@ def processing(cluster: str, metadata: Mapping[str, str], *, upstream: bool = Fa
     }
 
 
+def upstream_filters(*filters: Json) -> list[Json]:
+    """Filters of the way to a service, with the codec that has to be their last."""
+    return [
+        *filters,
+        {
+            "name": "envoy.filters.http.upstream_codec",
+            "typed_config": {"@type": f"{TYPES}extensions.filters.http.upstream_codec.v3.UpstreamCodec"},
+        },
+    ]
+
+
 def reader() -> Json:
     """What the cluster of a collector that is sent exchanges has beyond any other.
 

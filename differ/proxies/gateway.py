@@ -6,12 +6,11 @@ filter on the clusters. Patches have to be allowed (``extensionApis.enableEnvoyP
 
 from __future__ import annotations
 
+from differ.core.model import Role
 from differ.local.envoy_config import ROLE_HEADER, SAFE_METHODS
-from differ.local.envoy_http import PAIR_HEADER, TYPES, Json
-from differ.proxies.filters import processing, reader
+from differ.local.envoy_http import PAIR_HEADER, Json
+from differ.proxies.filters import processing, reader, told, upstream_filters
 from differ.proxies.names import Names
-
-GATEWAY = "edge"
 
 COLLECTOR = "mirrordiff-collector"
 
@@ -35,15 +34,10 @@ def patched_cluster(names: Names) -> str:
     return f"httproute/{names.namespace}/{names.service}/rule/0-mirror-0"
 
 
-def filters() -> list[Json]:
-    """What both clusters are given."""
-    return [
-        processing(COLLECTOR, {}, upstream=True),
-        {
-            "name": "envoy.filters.http.upstream_codec",
-            "typed_config": {"@type": f"{TYPES}extensions.filters.http.upstream_codec.v3.UpstreamCodec"},
-        },
-    ]
+def filters(role: Role) -> list[Json]:
+    """What the cluster of one side is given; the shadow's tells a copy that it is one."""
+    telling = [told(role)] if role is Role.SHADOW else []
+    return upstream_filters(*telling, processing(COLLECTOR, {}, upstream=True))
 
 
 def collector(names: Names) -> Json:
@@ -115,7 +109,7 @@ def _route(names: Names) -> Json:
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
         "metadata": {"name": names.service, "namespace": names.namespace},
-        "spec": {"parentRefs": [{"name": GATEWAY}], "rules": rules},
+        "spec": {"parentRefs": [{"name": names.gateway}], "rules": rules},
     }
 
 
@@ -128,7 +122,7 @@ def _patch(names: Names) -> Json:
         "kind": "EnvoyPatchPolicy",
         "metadata": {"name": f"mirrordiff-{names.service}", "namespace": names.namespace},
         "spec": {
-            "targetRef": {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": GATEWAY},
+            "targetRef": {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": names.gateway},
             "type": "JSONPatch",
             "jsonPatches": [
                 {
@@ -143,10 +137,13 @@ def _patch(names: Names) -> Json:
                         "operation": {
                             "op": "add",
                             "path": f"{options}/http_filters",
-                            "value": filters(),
+                            "value": filters(role),
                         },
                     }
-                    for cluster in (shadow.removesuffix("-mirror-0"), shadow)
+                    for role, cluster in (
+                        (Role.PRIMARY, shadow.removesuffix("-mirror-0")),
+                        (Role.SHADOW, shadow),
+                    )
                 ),
             ],
         },

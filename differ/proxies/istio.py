@@ -5,6 +5,8 @@ From Istio 1.24 on. Works whoever mirrors, and needs nothing of the service.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from differ.core.model import Role
 from differ.local.envoy_config import SAFE_METHODS
 from differ.local.envoy_http import PAIR_HEADER, TYPES, Json
@@ -15,10 +17,9 @@ from differ.proxies.names import Names, Way
 def documents(names: Names, way: Way) -> list[Json]:
     """Two EnvoyFilters, the mirroring VirtualService and its DestinationRule."""
     return [
-        _destination_rule(names),
-        _virtual_service(names),
-        _envoy_filter(names, way, Role.PRIMARY),
-        _envoy_filter(names, way, Role.SHADOW),
+        destination_rule(names),
+        virtual_service(names, hosts=[names.service]),
+        *(envoy_filter(names, role, _patches(names, way, role)) for role in (Role.PRIMARY, Role.SHADOW)),
     ]
 
 
@@ -27,18 +28,8 @@ def cluster_of(names: Names) -> str:
     return f"outbound|{names.collector.port}||{names.collector.host}"
 
 
-def _envoy_filter(names: Names, way: Way, role: Role) -> Json:
-    cluster, version = cluster_of(names), names.version(role)
-    filters = [told(role)] if role is Role.SHADOW else []
-    if way is Way.ACCESS_LOG:
-        filters.append(capture(names))
-    else:
-        filters.append(processing(cluster, metadata_of(names, role)))
-    patches = [_before_router(one) for one in filters]
-    if way is Way.ACCESS_LOG:
-        patches.append(_access_log(shipping(names, role, cluster)))
-    else:
-        patches.append(_cluster(cluster))
+def envoy_filter(names: Names, role: Role, patches: list[Json]) -> Json:
+    """The EnvoyFilter for the pods of one version."""
     return {
         "apiVersion": "networking.istio.io/v1alpha3",
         "kind": "EnvoyFilter",
@@ -47,13 +38,23 @@ def _envoy_filter(names: Names, way: Way, role: Role) -> Json:
             "namespace": names.namespace,
         },
         "spec": {
-            "workloadSelector": {"labels": {"app": names.service, "version": version}},
+            "workloadSelector": {"labels": {"app": names.service, "version": names.version(role)}},
             "configPatches": patches,
         },
     }
 
 
-def _before_router(one: Json) -> Json:
+def _patches(names: Names, way: Way, role: Role) -> list[Json]:
+    cluster = cluster_of(names)
+    patches = [before_router(told(role))] if role is Role.SHADOW else []
+    if way is Way.ACCESS_LOG:
+        return [*patches, before_router(capture(names)), _access_log(shipping(names, role, cluster))]
+    sending = processing(cluster, metadata_of(names, role))
+    return [*patches, before_router(sending), collector_patch(cluster, "SIDECAR_OUTBOUND")]
+
+
+def before_router(one: Json) -> Json:
+    """A patch that puts a filter last into what a pod's requests pass."""
     return {
         "applyTo": "HTTP_FILTER",
         "match": {
@@ -79,15 +80,17 @@ def _access_log(log: Json) -> Json:
     }
 
 
-def _cluster(name: str) -> Json:
+def collector_patch(name: str, context: str) -> Json:
+    """What the cluster of a collector that is sent exchanges needs."""
     return {
         "applyTo": "CLUSTER",
-        "match": {"context": "SIDECAR_OUTBOUND", "cluster": {"name": name}},
+        "match": {"context": context, "cluster": {"name": name}},
         "patch": {"operation": "MERGE", "value": reader()},
     }
 
 
-def _virtual_service(names: Names) -> Json:
+def virtual_service(names: Names, hosts: list[str], gateways: Sequence[str] = ()) -> Json:
+    """The route that mirrors; within the mesh where no gateways are named."""
     primary = [{"destination": {"host": names.service, "subset": names.primary_version}}]
     mirrored: Json = {
         "name": "mirrored",
@@ -114,11 +117,16 @@ def _virtual_service(names: Names) -> Json:
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
         "metadata": {"name": names.service, "namespace": names.namespace},
-        "spec": {"hosts": [names.service], "http": routes},
+        "spec": {
+            "hosts": hosts,
+            **({"gateways": list(gateways)} if gateways else {}),
+            "http": routes,
+        },
     }
 
 
-def _destination_rule(names: Names) -> Json:
+def destination_rule(names: Names) -> Json:
+    """The subsets: which pods are which version."""
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": "DestinationRule",

@@ -25,8 +25,8 @@ class Names:
     """The defaults make the files under ``deploy/``.
 
     ``port`` is the service's own; ``percent`` of the requests are mirrored; ``unsafe`` mirrors methods
-    that may write, too. ``request_headers`` and ``request_bodies`` say what is captured of requests beside
-    their line.
+    that may write, too. ``gateway`` is the Gateway through which requests come, where there is one.
+    ``request_headers`` and ``request_bodies`` say what is captured of requests beside their line.
     """
 
     service: str = "orders"
@@ -40,6 +40,7 @@ class Names:
     listen: Address = _EVERYWHERE
     percent: float = 100
     unsafe: bool = False
+    gateway: str = "edge"
     request_headers: tuple[str, ...] = ()
     request_bodies: bool = False
 

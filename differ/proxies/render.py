@@ -10,7 +10,7 @@ import yaml
 
 from differ.core.model import Role
 from differ.local.envoy_http import Json
-from differ.proxies import envoy, gateway, istio, nginx
+from differ.proxies import envoy, gateway, istio, istio_gateway, nginx
 from differ.proxies.names import Names, Way
 
 
@@ -21,6 +21,7 @@ class Kind(StrEnum):
     PRIMARY_SIDECAR = "sidecar-primary"
     SHADOW_SIDECAR = "sidecar-shadow"
     ISTIO = "istio"
+    ISTIO_GATEWAY = "istio-gateway"
     GATEWAY = "envoy-gateway"
     NGINX = "nginx"
 
@@ -32,6 +33,7 @@ DEPLOYED: Final[Mapping[str, tuple[Kind, Way]]] = {
     "envoy/sidecar-shadow-access-log.yaml": (Kind.SHADOW_SIDECAR, Way.ACCESS_LOG),
     "istio/access-log.yaml": (Kind.ISTIO, Way.ACCESS_LOG),
     "istio/ext-proc.yaml": (Kind.ISTIO, Way.EXT_PROC),
+    "istio/gateway-ext-proc.yaml": (Kind.ISTIO_GATEWAY, Way.EXT_PROC),
     "envoy-gateway/ext-proc.yaml": (Kind.GATEWAY, Way.EXT_PROC),
     "nginx/nginx.conf": (Kind.NGINX, Way.ACCESS_LOG),
 }
@@ -62,11 +64,19 @@ def render(kind: Kind, way: Way, names: Names) -> str:
             return _yaml([envoy.sidecar(names, way, Role.SHADOW)], [])
         case Kind.ISTIO:
             return _yaml(istio.documents(names, way), [])
+        case Kind.ISTIO_GATEWAY:
+            if way is not Way.EXT_PROC:
+                raise ValueError(
+                    "a gateway captures by ext-proc: no access log has what its mirror is answered"
+                )
+            return _yaml(istio_gateway.documents(names), [istio_gateway.clusters_setting(names)])
         case Kind.GATEWAY:
             if way is not Way.EXT_PROC:
                 raise ValueError("Envoy Gateway captures by ext-proc: its policies reach no access log")
             return _yaml(gateway.documents(names), [gateway.clusters_setting(names)])
         case Kind.NGINX:
+            if names.request_headers or names.request_bodies:
+                raise ValueError("nginx captures answers alone: nothing of requests beside their line")
             return nginx.configuration(names)
     assert_never(kind)
 

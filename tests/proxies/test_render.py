@@ -33,14 +33,14 @@ def test_envoy_takes_the_shipped_file(name: str) -> None:
 def test_nothing_of_the_default_names_is_left_where_others_are_given(kind: Kind) -> None:
     options = ["--service", "tills", "--namespace", "mall", "--primary", "http://a.mall:81"]
     options += ["--shadow", "http://b.mall:82", "--primary-version", "old", "--shadow-version", "new"]
-    options += ["--collector", "c.mall:83", "--listen", "127.0.0.1:84"]
+    options += ["--collector", "c.mall:83", "--listen", "127.0.0.1:84", "--gateway", "door", "--port", "85"]
     done = CliRunner().invoke(cli, ["envoy-config", kind.value, *options])
     assert done.exit_code == 0, done.output
-    for default in ("orders", "shop", "8602", ": v1\n", ": v2\n", "mirrordiff.svc"):
+    for default in ("orders", "shop", "8602", "8080", ": v1\n", ": v2\n", "mirrordiff.svc", "edge"):
         assert default not in done.output
 
 
-@pytest.mark.parametrize("kind", [Kind.EDGE, Kind.ISTIO, Kind.GATEWAY])
+@pytest.mark.parametrize("kind", [Kind.EDGE, Kind.ISTIO, Kind.ISTIO_GATEWAY, Kind.GATEWAY])
 def test_methods_that_may_write_are_mirrored_only_when_asked(kind: Kind) -> None:
     careful, bold = (
         CliRunner().invoke(cli, ["envoy-config", kind.value, *more]).output for more in ([], ["--unsafe"])
@@ -64,12 +64,20 @@ def test_every_kubernetes_document_says_what_it_is() -> None:
     for name in DEPLOYED:
         if name.startswith(("istio/", "envoy-gateway/")):
             for document in yaml.safe_load_all((DEPLOY / name).read_text("utf-8")):
-                assert document["metadata"]["namespace"] == "shop"
+                # What patches Istio's gateway has to be where that is.
+                at_gateway = document["metadata"]["name"] == "mirrordiff-edge" and name.startswith("istio/")
+                assert document["metadata"]["namespace"] == ("istio-system" if at_gateway else "shop")
                 assert {"apiVersion", "kind", "spec"} <= set(document)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["edge", "--collector", "nowhere"], ["envoy-gateway", "--way", "access-log"]]
+    "arguments",
+    [
+        ["edge", "--collector", "nowhere"],
+        ["envoy-gateway", "--way", "access-log"],
+        ["istio-gateway", "--way", "access-log"],
+        ["nginx", "--request-bodies"],
+    ],
 )
 def test_what_cannot_be_is_said(arguments: list[str]) -> None:
     assert (
