@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import httpx
+import pytest
 
 from collector.server import METHOD
 from differ.core.tally import Tally
@@ -24,7 +25,7 @@ from tests.servers import RedisCluster
 from tests.waiting import eventually
 
 BATCH = 50
-PACE_S = 0.05
+PACE_S = 0.15
 
 
 class Load:
@@ -96,7 +97,7 @@ class Asking:
                 got = await client.get(url)
                 assert got.status_code == 200, got.text
                 self.told.append(got.json())
-                await asyncio.sleep(4 * PACE_S)
+                await asyncio.sleep(2 * PACE_S)
 
     async def has_said(self, verdict: str) -> bool:
         return any(each["verdict"] == verdict for each in self.told)
@@ -173,23 +174,26 @@ def meanwhile(*tasks: asyncio.Task[None]) -> Iterator[None]:
             task.cancel()
 
 
+@pytest.mark.timeout(240)
 async def test_rolling_restart_of_every_process_under_load(
     redis: Any, redis_url: str, tmp_path: Path
 ) -> None:
     takes = asks = ""
     load, asking = Load(lambda: takes), Asking(lambda: asks)
     async with contextlib.AsyncExitStack() as stack:
-        collecting, takes = await stack.enter_async_context(collector(redis_url, tmp_path))
-        serving, asks = await stack.enter_async_context(api(redis_url, tmp_path))
         judges = [stack.enter_context(worker(redis_url, tmp_path)) for _ in range(2)]
+        (collecting, takes), (serving, asks) = await asyncio.gather(
+            stack.enter_async_context(collector(redis_url, tmp_path)),
+            stack.enter_async_context(api(redis_url, tmp_path)),
+        )
         tasks = [asyncio.create_task(each.run()) for each in (load, asking)]
         stack.enter_context(meanwhile(*tasks))
         for again in range(2):
             goal = load.sent + 300
             await eventually(lambda goal=goal: load.reaches(goal), "load goes on")  # type: ignore[misc]
             retired = [collecting, judges.pop(0)]
-            collecting, takes = await stack.enter_async_context(collector(redis_url, tmp_path))
             judges.append(stack.enter_context(worker(redis_url, tmp_path)))
+            collecting, takes = await stack.enter_async_context(collector(redis_url, tmp_path))
             if not again:
                 retired.append(serving)
                 serving, asks = await stack.enter_async_context(api(redis_url, tmp_path))
@@ -199,24 +203,22 @@ async def test_rolling_restart_of_every_process_under_load(
         await tasks[0]
         assert await collecting.stop() == 0, collecting.said()
         await eventually(lambda: drained(redis), "everything is judged", within=60)
-        asked = len(asking.told)
+        compared, different = await totals(redis)
 
-        async def asked_again() -> bool:
-            return len(asking.told) > asked + 1 or tasks[1].done()
+        async def told_of_all() -> bool:
+            return int(asking.told[-1]["pairs"]) == compared or tasks[1].done()
 
-        await eventually(asked_again, "the verdict on all of it is asked for")
+        await eventually(told_of_all, "the verdict is on all of it")
         asking.stop()
         await tasks[1]
         for process in (serving, *judges):
             assert await process.stop() == 0, process.said()
-    compared, different = await totals(redis)
     assert load.sent <= compared <= load.sent + load.unsure
     assert load.sent >= 600
     if not load.unsure:
         assert different == compared // 5
     seen = [int(each["pairs"]) for each in asking.told]
     assert seen == sorted(seen), "what was counted was forgotten"
-    assert seen[-1] == compared
     assert asking.told[-1]["verdict"] == "FAIL"
     assert not await asking.has_said("PASS")
 
@@ -232,6 +234,7 @@ max_dropped: 50%
 """A sound service passes soon, but no sooner than that."""
 
 
+@pytest.mark.timeout(240)
 async def test_a_shard_lost_and_failed_over_under_load(tmp_path: Path) -> None:
     """What was on the way to the lost master may be gone. Nothing is counted twice, and work goes on.
 
@@ -243,9 +246,11 @@ async def test_a_shard_lost_and_failed_over_under_load(tmp_path: Path) -> None:
     client: Any = connect(cluster.url, name="tests")
     try:
         async with contextlib.AsyncExitStack() as stack:
-            process, takes = await stack.enter_async_context(collector(cluster.url, tmp_path))
-            serving, asks = await stack.enter_async_context(api(cluster.url, tmp_path, POLICY))
             judge = stack.enter_context(worker(cluster.url, tmp_path))
+            (process, takes), (serving, asks) = await asyncio.gather(
+                stack.enter_async_context(collector(cluster.url, tmp_path)),
+                stack.enter_async_context(api(cluster.url, tmp_path, POLICY)),
+            )
             loads = [Load(lambda: takes, "sound", broken=False), Load(lambda: takes, "broken")]
             sound, broken = (Asking(lambda: asks, name) for name in ("sound", "broken"))
             sending = [asyncio.create_task(load.run()) for load in loads]
