@@ -42,10 +42,10 @@ def sign_in(window: WebDriver, token: str) -> None:
 
 
 # On a name without TLS a browser says less about where a form comes from than on this machine.
-@pytest.mark.parametrize("host", ["127.0.0.1", NAME])
-async def test_a_person_signs_in_and_is_where_they_wanted_to_be(port: int, host: str) -> None:
+@pytest.mark.parametrize(("host", "dark"), [("127.0.0.1", False), (NAME, True)])
+async def test_a_person_signs_in_and_is_where_they_wanted_to_be(port: int, host: str, dark: bool) -> None:
     def look() -> None:
-        with browser(name=NAME) as window:
+        with browser(name=NAME, dark=dark) as window:
             window.get(f"http://{host}:{port}{REPORT}")
             assert window.find_element(By.TAG_NAME, "h1").text == "Sign in"
             assert accessibility_faults(window) == []

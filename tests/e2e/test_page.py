@@ -12,6 +12,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.wait import WebDriverWait
 
 from mirrordiff.process.redis import Client
+from mirrordiff.redis_keys import resource_id
 from tests.api.processes import api_process
 from tests.api.seeding import Seed, planted
 from tests.e2e.browser import accessibility_faults, browser, complaints
@@ -85,18 +86,31 @@ async def test_it_is_whole_without_a_script(address: str) -> None:
     await asyncio.to_thread(look)
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1180, False), (1180, True), (390, False)])
+def too_wide(window: WebDriver) -> int:
+    """By how many pixels the page is wider than its window."""
+    # Not than innerWidth: a phone zooms out until it shows all of a page that is too wide.
+    wide = "const page = document.documentElement; return page.scrollWidth - page.clientWidth"
+    return int(window.execute_script(wide))
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1180, False), (1180, True), (390, False), (390, True)])
 async def test_it_can_be_read_by_everyone(address: str, width: int, dark: bool) -> None:
     def look() -> None:
         with browser(width=width, dark=dark) as window:
-            for path in ("/", REPORT, f"{REPORT}?show=all"):
+            window.get(address + REPORT)
+            states = ["/", REPORT, f"{REPORT}?show=all", f"{REPORT}?find=no+such", "/services/none"]
+            for text in ("Link to this endpoint", "next"):
+                link = window.find_element(By.LINK_TEXT, text).get_attribute("href")
+                states.append(str(link).removeprefix(address))
+            for path in states:
                 window.get(address + path)
-                for folded in window.find_elements(By.CSS_SELECTOR, "details:not([open]) > summary"):
-                    window.execute_script("arguments[0].parentNode.open = true", folded)
-                assert accessibility_faults(window) == []
-                wide = window.execute_script("return document.documentElement.scrollWidth - innerWidth")
-                assert wide <= 0, f"{path} is {wide} px wider than the window"
-                assert complaints(window) == []
+                # Open is all there is to see: reviews, tables, what was not compared.
+                window.execute_script("for (const d of document.querySelectorAll('details')) d.open = true")
+                assert accessibility_faults(window) == [], path
+                assert too_wide(window) <= 0, path
+            assert [each for each in complaints(window) if "404" not in each] == []
+            window.find_element(By.TAG_NAME, "body").send_keys("?")
+            assert accessibility_faults(window) == []
 
     await asyncio.to_thread(look)
 
@@ -108,8 +122,14 @@ async def test_keys_do_what_the_help_says(address: str) -> None:
             body = window.find_element(By.TAG_NAME, "body")
             body.send_keys("?")
             assert "next, previous row" in seen(window, ".help")
-            body.send_keys(Keys.ESCAPE)
-            assert not window.find_elements(By.CSS_SELECTOR, ".help")
+            window.switch_to.active_element.send_keys(Keys.ESCAPE)
+            WebDriverWait(window, 10).until_not(lambda page: page.find_elements(By.CSS_SELECTOR, ".help"))
+            window.find_element(By.ID, "keys").click()
+            window.switch_to.active_element.send_keys("?")
+            WebDriverWait(window, 10).until_not(lambda page: page.find_elements(By.CSS_SELECTOR, ".help"))
+            body.send_keys("a")
+            assert window.find_element(By.NAME, "note").is_displayed()
+            window.execute_script("document.activeElement.blur()")
             body.send_keys("jjjj")
             assert window.switch_to.active_element.text.startswith("example 1 of")
             first = window.current_url
@@ -139,18 +159,39 @@ async def test_it_changes_by_itself(address: str, redis: Client) -> None:
         assert complaints(window) == []
 
 
-async def test_an_attack_in_a_body_stays_text(address: str, redis: Client) -> None:
-    attack = "</div><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-    seed = Seed(service="attacked")
+async def test_an_attack_stays_text_and_in_its_place(address: str, redis: Client) -> None:
+    markup = "</div><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+    attack = markup + "\u202e\x1b[31m" + "x" * 3000
+    seed = Seed(service=f"attacked {attack[:200]}", candidate=attack[:200])
     for number in range(20):
-        seed.pair({"v": attack}, {"v": f"{attack}{number}"}, path=f"/{attack}", headers=({}, {"x-a": attack}))
+        seed.pair(
+            {"v": attack, attack: 1},
+            {"v": f"{attack}{number}", attack: 1},
+            endpoint=f"GET /{attack.replace(' ', '')}",
+            path=f"/{attack}",
+            headers=({}, {"x-a": attack.replace("\x1b", "")}),
+        )
     await seed.write(redis)
 
     def look() -> None:
-        with browser() as window:
-            window.get(f"{address}/services/attacked")
-            assert attack in seen(window, "#example").replace("\n", "")
+        with browser(width=390) as window:
+            window.get(f"{address}/services/{resource_id(seed.service)}")
+            window.find_element(By.CSS_SELECTOR, "#review summary").click()
+            window.find_element(By.NAME, "note").send_keys(f"because {markup}")
+            window.find_element(By.XPATH, "//button[.='Accept this change']").click()
+            WebDriverWait(window, 10).until(lambda there: there.current_url.endswith("#rules"))
+            window.execute_script("for (const d of document.querySelectorAll('details')) d.open = true")
+            shown = seen(window, "#example").replace("\n", "")
+            assert markup in shown
+            assert "⟨U+202E⟩␛[31mxxx" in shown
+            assert f"because {markup}" in seen(window, "#rules")
+            window.get(address)
+            assert markup in seen(window, ".front")
             assert "owned" not in window.title
+            assert too_wide(window) <= 0
+            window.back()
+            assert "owned" not in window.title.partition("attacked")[0]
+            assert too_wide(window) <= 0
             assert complaints(window) == []
 
     await asyncio.to_thread(look)
