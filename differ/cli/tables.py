@@ -52,6 +52,6 @@ def _cell(row: Row, member: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = str(value)
-    if member.endswith("Time"):
+    if member.endswith(("Time", "time")):
         return text.partition(".")[0].replace("T", " ")
     return one_line(text)

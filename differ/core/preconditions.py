@@ -58,7 +58,8 @@ def preconditions(report: Report, policy: Policy, facts: SessionFacts, now_us: i
 def _standing(facts: SessionFacts, now_us: int) -> Iterator[Check]:
     """Whether there is a session at all, and one that can be read as it stands."""
     if not facts.exists:
-        yield Check(Code.NO_SESSION, f"no session of candidate {facts.candidate!r}", Word.INCONCLUSIVE)
+        whose = f"of candidate {facts.candidate!r}" if facts.candidate else "of this service yet"
+        yield Check(Code.NO_SESSION, f"no session {whose}", Word.INCONCLUSIVE)
     if facts.store_unavailable:
         yield Check(Code.STORE_UNAVAILABLE, "the store cannot be reached", Word.INCONCLUSIVE)
     if facts.discontinuity:

@@ -43,7 +43,7 @@ async def test_each_verdict_has_its_exit_code(api: str, redis: Client) -> None:
 
     ended = await command("gate", "unheard-of", "--api", api)
     assert ended.code == 2
-    assert "NO_SESSION" in ended.out
+    assert "NO_SESSION: no session of this service yet" in ended.out
 
 
 async def test_json_is_the_document(api: str, redis: Client) -> None:

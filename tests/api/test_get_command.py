@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -47,6 +48,12 @@ async def test_one_is_described(api: str) -> None:
     diff = json.loads(listed.out)[0]["name"].rpartition("/")[2]
     ended = await command("describe", "diff", "orders api", diff, "--api", api)
     assert yaml.safe_load(ended.out)["primary"]["version"] == "v1"
+
+
+async def test_times_are_to_the_second(api: str) -> None:
+    for kind in ("services", "sessions", "diffs"):
+        ended = await command("get", kind, "orders api", "--api", api, "--limit", "1")
+        assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( |\n)", ended.out), ended.out
 
 
 async def test_what_cannot_be_got(api: str) -> None:
