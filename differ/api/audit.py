@@ -41,18 +41,17 @@ def diffs(session: Session, kept: Iterable[KeptDiff], *, full: bool) -> tuple[Di
     """Kept diffs as the current caller may see them, and their being shown in the log."""
     rows = tuple(diff_of(each, session, full=full) for each in kept)
     if not full:
-        return allowed(session, rows)
+        return _allowed(session, rows)
     shown(session, map(_id, rows), "FULL")
     return rows
 
 
-def allowed(session: Session, rows: Iterable[Diff]) -> tuple[Diff, ...]:
+def _allowed(session: Session, rows: tuple[Diff, ...]) -> tuple[Diff, ...]:
     """Diffs in their BASIC view, as the current caller may see them.
 
     What differs is captured content: without ``body:read`` both values of each finding are left empty, and
     with it their being shown is logged.
     """
-    rows = tuple(rows)
     if not current().may(Scope.BODY_READ):
         return tuple(_without_values(each) for each in rows)
     shown(session, (_id(each) for each in rows if each.findings), "BASIC")

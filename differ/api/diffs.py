@@ -30,7 +30,7 @@ COLUMNS: Final[Columns[KeptLine]] = {
 }
 """What the list can be filtered and ordered by."""
 
-_MOST_SESSIONS: Final = 4
+_MOST_SESSIONS: Final = 2
 """Sessions whose lines are held at once: some 50 MB each, where as many diffs are kept as may be."""
 
 

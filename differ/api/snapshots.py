@@ -29,7 +29,7 @@ from mirrordiff.process.redis import UNAVAILABLE, RedisError
 log = logger("differ.api.snapshots")
 
 _MOST_KEPT: Final = 64
-_MOST_TALLIES: Final = 16
+_MOST_TALLIES: Final = 6
 """Some 20 MB each where there are as many counters as there may be."""
 
 
