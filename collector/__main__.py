@@ -16,7 +16,7 @@ from collector.intake import Intake
 from collector.metrics import Metrics
 from collector.posts import Posts
 from collector.redaction import Redaction
-from collector.server import LARGEST_MESSAGE, AccessLogHandler
+from collector.server import OPTIONS, AccessLogHandler
 from collector.settings import CollectorSettings
 from collector.sink import Sink
 from mirrordiff.process import http, logs
@@ -48,9 +48,7 @@ async def run(
         async def ready() -> str:
             return "" if sink.available else "Redis does not answer"
 
-        server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", LARGEST_MESSAGE), ("grpc.so_reuseport", 0)]
-        )
+        server = grpc.aio.server(options=OPTIONS)
         intake = Intake(sink, redaction, settings.body_cap, metrics)
         exchanges = ExternalProcessorHandler(intake, clusters, settings.exchange_time)
         server.add_generic_rpc_handlers((AccessLogHandler(intake), exchanges))

@@ -23,6 +23,15 @@ METHOD: Final = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 LARGEST_MESSAGE: Final = 64 * 1024 * 1024
 """A proxy ships a batch once it is over its buffer size, whatever the size of the last entry."""
 
+OPTIONS: Final = (
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
+    ("grpc.so_reuseport", 0),
+    # A proxy asks every few seconds whether this end still lives. gRPC takes the third time, with nothing
+    # said here meanwhile, for an attack, and closes the connection with all exchanges on it.
+    ("grpc.http2.max_ping_strikes", 0),
+)
+"""Of the server."""
+
 log = logger("collector.server")
 
 

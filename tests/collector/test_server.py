@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import struct
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from collector.intake import Intake
 from collector.metrics import Metrics
 from collector.redaction import Redaction
-from collector.server import METHOD, AccessLogHandler
+from collector.server import METHOD, OPTIONS, AccessLogHandler
 from collector.settings import CollectorSettings
 from collector.sink import Sink
 from mirrordiff.process.redis import connect
@@ -31,11 +32,11 @@ class Running:
     def __init__(self, address: str, metrics: Metrics, sink: Sink) -> None:
         self.metrics = metrics
         self.sink = sink
-        self._address = address
+        self.address = address
 
     async def send(self, *messages: bytes) -> None:
         """One stream with these messages, as a proxy opens it."""
-        async with grpc.aio.insecure_channel(self._address) as channel:
+        async with grpc.aio.insecure_channel(self.address) as channel:
             call: Any = channel.stream_unary(METHOD)
             await call(iter(messages))
 
@@ -52,7 +53,7 @@ async def collector(url: str, **settings: Any) -> AsyncIterator[Running]:
     client = connect(url, name="test-collector")
     configured = CollectorSettings(redis_url=url, **settings)
     sink = Sink(client, configured, metrics)
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=OPTIONS)
     intake = Intake(sink, Redaction(), configured.body_cap, metrics)
     server.add_generic_rpc_handlers((AccessLogHandler(intake),))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -262,3 +263,20 @@ async def test_a_service_that_both_versions_call_pairs_nothing_of_theirs(redis: 
         assert len(await ready(redis)) == 1
     sides = [Capture.FromString(fields[name]) for name in (b"p", b"s")]
     assert [(side.service, side.body) for side in sides] == [("orders", b"primary"), ("orders", b"shadow")]
+
+
+async def test_a_proxy_that_keeps_asking_whether_this_end_lives_is_not_shut_out(redis_url: str) -> None:
+    """Frames as of RFC 9113 §6: Envoy asks every two seconds where it waits for the end of an answer."""
+    async with collector(redis_url) as running:
+        host, port = running.address.split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+        for _ in range(10):
+            writer.write(b"\0\0\x08\6\0\0\0\0\0" + b"are you?")
+            kind = answered = 0
+            while (kind, answered) != (6, 1):
+                length, kind, answered = struct.unpack("!xHBB4x", await reader.readexactly(9))
+                await reader.readexactly(length)
+                assert kind != 7, "GOAWAY"
+        writer.close()
+        await writer.wait_closed()
