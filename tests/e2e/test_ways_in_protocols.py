@@ -1,4 +1,4 @@
-"""gRPC, websockets, retries, clients that go away, and half of the requests, each way in."""
+"""gRPC, websockets, clients that go away, and half of the requests, each way in."""
 
 from __future__ import annotations
 
@@ -12,27 +12,12 @@ import httpx
 import pytest
 
 from mirrordiff.v1.capture_pb2 import END_COMPLETE
-from tests.e2e.test_ways_in import answer, chunked
+from tests.e2e.test_ways_in import chunked
 from tests.e2e.ways import WAYS, clusters, collecting, mirroring
-from tests.local.harness import Answer, service
+from tests.local.harness import service
 from tests.waiting import eventually
 
 METHOD = "/shop.Orders/Get"
-MESH = [way for way in WAYS if way.startswith(("istio", "gateway"))]
-
-
-class Turns(dict[str, Answer]):
-    """Answers a path with one after the other, and with the last for ever."""
-
-    def __init__(self, turns: dict[str, list[bytes]]) -> None:
-        super().__init__({path: answers[-1] for path, answers in turns.items()})
-        self._turns = turns
-
-    def get(self, path: str, default: Any = None) -> Any:
-        turns = self._turns.get(path)
-        if turns is None:
-            return default
-        return turns.pop(0) if len(turns) > 1 else turns[0]
 
 
 @contextlib.asynccontextmanager
@@ -85,27 +70,6 @@ async def test_grpc_with_its_trailers(redis: Any, redis_url: str, way: str) -> N
     for side in (failed.primary, failed.shadow):
         assert side.end == END_COMPLETE
         assert b"grpc-status: 5" in (side.trailers + b"\r\n" + side.headers).split(b"\r\n")
-
-
-@pytest.mark.parametrize("way", MESH)
-async def test_a_retried_primary_counts_with_its_last_attempt(redis: Any, redis_url: str, way: str) -> None:
-    failing = answer(b"later", status="503 Service Unavailable")
-    async with (
-        service(Turns({"/retried": [failing, answer(b"fine")]})) as primary,
-        service({"/retried": answer(b"fine")}) as shadow,
-        collecting(redis_url, redis, clusters=clusters(way)) as collector,
-        mirroring(way, collector.address, primary.url, shadow.url) as url,
-    ):
-        async with httpx.AsyncClient(base_url=url) as client:
-            assert (await client.get("/retried")).content == b"fine"
-        pair = await collector.pair_of("/retried")
-        assert (pair.primary.status, pair.primary.attempt, pair.shadow.status) == (200, 2, 200)
-
-        async def superseded() -> bool:
-            return collector.metrics.kept["superseded"] == 1
-
-        await eventually(superseded, "the first attempt is known for one")
-        assert len(await collector.pairs()) == 1
 
 
 @pytest.mark.parametrize("way", WAYS)
