@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from differ.local.ports import free_ports
+from differ.proxies.names import Names, Way
+from differ.proxies.render import Kind, render
 from mirrordiff.process.settings import Address
 from mirrordiff.redis_keys import PARTITIONS, partition_key
 from tests.e2e.ways import WAYS, clusters, mirroring
-from tests.local.harness import service
+from tests.local.harness import envoy, service
 from tests.processes import Process
 from tests.waiting import eventually
 
@@ -101,3 +106,64 @@ async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str,
             await load(url, 8)
         with Process(["collector"], settings, tmp_path):
             await recovers(url)
+
+
+async def test_what_arrived_and_what_envoy_counted_as_lost_is_what_was_asked(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """With a collector that stands still until Envoy's buffer is over, and then goes on."""
+    port, grpc_port, http_port = free_ports(3)
+    settings: dict[str, object] = {
+        "redis_url": redis_url,
+        "collector_grpc": f"127.0.0.1:{grpc_port}",
+        "collector_http": f"127.0.0.1:{http_port}",
+    }
+    async with service(
+        {"/large": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(LARGE) + LARGE}
+    ) as v1:
+        names = Names(
+            primary=v1.url,
+            collector=Address("127.0.0.1", grpc_port),
+            listen=Address("127.0.0.1", port),
+        )
+        config = yaml.safe_load(render(Kind.PRIMARY_SIDECAR, Way.ACCESS_LOG, names))
+        url = f"http://127.0.0.1:{port}"
+        with Process(["collector"], settings, tmp_path) as collector:
+            async with envoy(config) as admin:
+
+                async def lost() -> int:
+                    transport = httpx.AsyncHTTPTransport(uds=str(admin))
+                    async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
+                        said = (await client.get("/stats?filter=grpc_access_log.logs_dropped")).text
+                    return int(said.rpartition(":")[2])
+
+                async def arrived() -> int:
+                    async with httpx.AsyncClient() as client:
+                        said = (await client.get(f"http://127.0.0.1:{http_port}/metrics")).text
+                    families = {one.name: one.samples for one in text_string_to_metric_families(said)}
+                    samples = families.get("mirrordiff_captures", [])
+                    return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
+
+                async def up() -> bool:
+                    with contextlib.suppress(httpx.TransportError):
+                        return await arrived() == 0
+                    return False
+
+                await eventually(up, lambda: f"the collector listens:\n{collector.said()}")
+                await load(url, 4)
+                await eventually(arrived, "captures arrive")
+                asked = 4
+                os.kill(collector.pid, signal.SIGSTOP)
+                while not await lost():
+                    assert asked < 1_000, "Envoy's buffer is never over"
+                    await load(url, 40)
+                    asked += 40
+                os.kill(collector.pid, signal.SIGCONT)
+                await load(url, 4)
+                asked += 4
+
+                async def all_told() -> bool:
+                    return await arrived() + await lost() == asked
+
+                await eventually(all_told, "each is one that arrived or one that Envoy lost")
+                assert 0 < await lost() < asked - 8

@@ -235,8 +235,11 @@ async def service(
 
 
 @contextlib.asynccontextmanager
-async def envoy(config: Mapping[str, object]) -> AsyncIterator[None]:
-    """A real Envoy with this bootstrap, ready. Its own log is shown where it does not get so far."""
+async def envoy(config: Mapping[str, object]) -> AsyncIterator[Path]:
+    """A real Envoy with this bootstrap, ready; gives its admin socket.
+
+    Its own log is shown where it does not get so far.
+    """
     with tempfile.TemporaryDirectory(prefix="md-") as directory:
         bootstrap = Path(directory, "envoy.json")
         admin = Path(directory, "admin")
@@ -258,7 +261,7 @@ async def envoy(config: Mapping[str, object]) -> AsyncIterator[None]:
             while not probe.http_ok(admin, "/ready"):
                 assert child.running, "\n".join(child.last_lines())
                 await asyncio.sleep(0.01)
-            yield
+            yield admin
         finally:
             child.stop(5)
 
