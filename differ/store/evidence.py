@@ -111,7 +111,7 @@ class Evidence:
         return await self.session(service_id, members[0].decode()) if members else None
 
     async def session(self, service_id: str, session_id: str) -> Session | None:
-        """One session; None where there is none of that id."""
+        """One session; None where there is none of that id, or none yet: it is written field by field."""
         rows = await self._redis.hgetall(key("session", session_key(service_id, session_id)))
         return _session(service_id, session_id, cast("dict[bytes, bytes]", rows))
 
@@ -179,7 +179,7 @@ def _summed(answers: Sequence[Mapping[bytes, bytes]]) -> Tally:
 
 def _session(service_id: str, session_id: str, rows: Mapping[bytes, bytes]) -> Session | None:
     text = {field.decode(): value.decode() for field, value in rows.items()}
-    if not text:
+    if "started_us" not in text:
         return None
     return Session(
         id=session_id,

@@ -159,17 +159,6 @@ class Settlement:
         service_id = resource_id(session.service)
         session_hash = key("session", session.key)
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.zadd(key("services"), {f"{service_id}\n{session.service}": now_us}, gt=True)
-        pipeline.zadd(key("sessions", service_id), {resource_id(session.candidate): now_us}, gt=True)
-        pipeline.hsetnx(session_hash, "started_us", str(now_us))
-        pipeline.hsetnx(session_hash, f"epoch.{epoch}", f"{now_us} {rules}")
-        if paired:
-            pipeline.hsetnx(session_hash, f"first.{epoch}", str(now_us))
-        if state is not None:
-            pipeline.hsetnx(session_hash, f"lost.{epoch}", str(lost))
-            pipeline.hsetnx(session_hash, f"evicted.{epoch}", str(state.evicted))
-            for run in state.runs:
-                pipeline.hsetnx(session_hash, f"store.{run}", str(now_us))
         fields: dict[Any, Any] = {
             "service": session.service,
             "candidate": session.candidate,
@@ -180,6 +169,18 @@ class Settlement:
             fields[f"last.{epoch}"] = str(now_us)
         fields.update({f"primary.{version}": "1" for version in primary_versions})
         pipeline.hset(session_hash, mapping=fields)
+        pipeline.hsetnx(session_hash, f"epoch.{epoch}", f"{now_us} {rules}")
+        if paired:
+            pipeline.hsetnx(session_hash, f"first.{epoch}", str(now_us))
+        if state is not None:
+            pipeline.hsetnx(session_hash, f"lost.{epoch}", str(lost))
+            pipeline.hsetnx(session_hash, f"evicted.{epoch}", str(state.evicted))
+            for run in state.runs:
+                pipeline.hsetnx(session_hash, f"store.{run}", str(now_us))
+        # Last: readers take a session without it for one that is not there yet.
+        pipeline.hsetnx(session_hash, "started_us", str(now_us))
+        pipeline.zadd(key("sessions", service_id), {resource_id(session.candidate): now_us}, gt=True)
+        pipeline.zadd(key("services"), {f"{service_id}\n{session.service}": now_us}, gt=True)
         for name, family in (
             (key("services"), "services"),
             (key("sessions", service_id), "sessions"),
