@@ -8,21 +8,18 @@ import os
 import signal
 import sys
 
-import grpc
-
 from collector.clusters import Clusters
-from collector.extproc import ExternalProcessorHandler
 from collector.intake import Intake
+from collector.listener import Listener
 from collector.metrics import Metrics
 from collector.posts import Posts
 from collector.redaction import Redaction
-from collector.server import OPTIONS, AccessLogHandler
 from collector.settings import CollectorSettings
 from collector.sink import Sink
 from mirrordiff.process import http, logs
 from mirrordiff.process.redis import UNAVAILABLE, UnsuitableRedis, check_suitable, connect, redact_url
 from mirrordiff.process.settings import SettingsError, load
-from mirrordiff.process.tls import Tls, bind, tls
+from mirrordiff.process.tls import Tls, tls
 
 EXIT_USAGE = 3
 EXIT_UNREACHABLE = 4
@@ -48,15 +45,9 @@ async def run(
         async def ready() -> str:
             return "" if sink.available else "Redis does not answer"
 
-        server = grpc.aio.server(options=OPTIONS)
         intake = Intake(sink, redaction, settings.body_cap, metrics)
-        exchanges = ExternalProcessorHandler(intake, clusters, settings.exchange_time)
-        server.add_generic_rpc_handlers((AccessLogHandler(intake), exchanges))
-        try:
-            bind(server, settings.collector_grpc, secured)
-        except RuntimeError:
-            raise http.AddressInUse(settings.collector_grpc) from None
-        await server.start()
+        listener = Listener(intake, clusters, settings.exchange_time)
+        await listener.start(settings.collector_grpc, secured)
         writer = asyncio.create_task(sink.run(), name="sink")
         app = http.health_app(metrics.registry, ready)
         app.add_route("/v1/captures", Posts(intake, settings.post_cap).answer, methods=["POST"])
@@ -74,7 +65,7 @@ async def run(
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait((stopped, writer), return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        await server.stop(grace=1)
+        await listener.stop(grace=1)
         sink.close()
         await asyncio.wait_for(writer, timeout=10)
         log.info("collector_stopped", kept=sum(metrics.kept.values()), dropped=sum(metrics.dropped.values()))

@@ -134,6 +134,10 @@ class Assembly:
             # Nobody but the mirroring proxy reads a mirrored response, and that waits until the timeout.
             self._finish(END_NO_RESPONSE, "cut off" if self._answered else "timeout or reset")
 
+    def lost(self) -> None:
+        """The connection to the proxy is gone, or this process ends: v2 has no part in what is missing."""
+        self._finish(END_ABORTED, "no longer followed")
+
     def timed_out(self) -> None:
         """The time is up that an exchange may take."""
         if self._answered:

@@ -49,6 +49,11 @@ class Intake:
         self._next_id += 1
         return self._id_prefix + self._next_id.to_bytes(6, "big")
 
+    def hold(self, change: int) -> int:
+        """Count bytes that came and are not yet a capture; how many more have room, below 0 at too many."""
+        self.metrics.assembling_bytes += change
+        return self.most_assembling - self.metrics.assembling_bytes
+
     def take(self, keyed: Keyed) -> bool:
         """Count a capture's ending and offer it; False, and counted, where there is no room for it."""
         capture = keyed.capture

@@ -81,7 +81,9 @@ class Metrics(Collector):
         yield GaugeMetricFamily("mirrordiff_queue_captures", "Captures waiting.", self.queued_captures)
         yield GaugeMetricFamily("mirrordiff_open_streams", "Streams open to proxies.", self.open_streams)
         yield GaugeMetricFamily(
-            "mirrordiff_assembling_bytes", "Bytes of exchanges that are not finished.", self.assembling_bytes
+            "mirrordiff_assembling_bytes",
+            "Bytes of exchanges and messages that are not whole.",
+            self.assembling_bytes,
         )
         yield GaugeMetricFamily(
             "mirrordiff_admitted_share", "Share of requests admitted now, of 1.", self.admitted_share

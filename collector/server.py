@@ -1,89 +1,69 @@
-"""The gRPC side: receives Envoy's access log streams and hands each entry on.
+"""Receives Envoy's access log streams, and hands each entry on.
 
-Nothing in a read loop ever waits for Redis. An entry that cannot be used is counted by reason and
-costs none of the entries around it.
+Nothing here ever waits for Redis. An entry that cannot be used is counted by reason and costs none of
+the entries around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Final
 
-import grpc
 from google.protobuf.message import DecodeError
 
 from collector.captured import Source, Unusable
 from collector.envoy_accesslog import Translator, source_of
 from collector.intake import Intake
-from mirrordiff.envoy.accesslog_pb2 import StreamAccessLogsMessage, StreamAccessLogsResponse
+from collector.rpc import Ending
+from mirrordiff.envoy.accesslog_pb2 import StreamAccessLogsMessage
 from mirrordiff.process.logs import logger
 
 METHOD: Final = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
-LARGEST_MESSAGE: Final = 64 * 1024 * 1024
-"""A proxy ships a batch once it is over its buffer size, whatever the size of the last entry."""
-
-OPTIONS: Final = (
-    ("grpc.max_receive_message_length", LARGEST_MESSAGE),
-    ("grpc.so_reuseport", 0),
-    # A proxy asks every few seconds whether this end still lives. gRPC takes the third time, with nothing
-    # said here meanwhile, for an attack, and closes the connection with all exchanges on it.
-    ("grpc.http2.max_ping_strikes", 0),
-)
-"""Of the server."""
-
 log = logger("collector.server")
 
 
-class AccessLogHandler(grpc.GenericRpcHandler):
-    """Serves ``StreamAccessLogs``; messages are parsed here, so that a bad one does not end the stream."""
+class AccessLogStream:
+    """One stream, as long as its proxy's worker lives; a message that cannot be read does not end it."""
+
+    lasting = True
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
+        self._source: Source | None = None
+        self._translator: Translator | None = None
+        self._unusable = "no_identifier"
+        intake.metrics.open_streams += 1
 
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[bytes, StreamAccessLogsResponse] | None:
-        if handler_call_details.method != METHOD:
-            return None
-        return grpc.stream_unary_rpc_method_handler(
-            self._stream,
-            request_deserializer=None,
-            response_serializer=StreamAccessLogsResponse.SerializeToString,
-        )
-
-    async def _stream(
-        self,
-        messages: AsyncIterator[bytes],
-        context: grpc.aio.ServicerContext[bytes, StreamAccessLogsResponse],  # noqa: ARG002
-    ) -> StreamAccessLogsResponse:
-        self._intake.metrics.open_streams += 1
-        source: Source | None = None
-        translator: Translator | None = None
-        unusable = "no_identifier"
+    def feed(self, message: bytes) -> bool:
+        """Take a message; never the last."""
         try:
-            async for raw in messages:
-                try:
-                    message = StreamAccessLogsMessage.FromString(raw)
-                except DecodeError:
-                    self._intake.unusable("", "unreadable_message")
-                    log.warning("unreadable_message", bytes=len(raw))
-                    continue
-                if message.HasField("identifier"):
-                    try:
-                        source = source_of(message.identifier)
-                        translator = Translator(self._intake.recorder(source))
-                    except Unusable as error:
-                        source, translator, unusable = None, None, error.reason
-                        log.warning("unusable_stream", reason=error.reason)
-                entries = message.http_logs.log_entry
-                if source is None or translator is None:
-                    self._intake.unusable("", unusable, len(entries))
-                    continue
-                self._take(source, translator, entries)
-        finally:
-            self._intake.metrics.open_streams -= 1
-        return StreamAccessLogsResponse()
+            batch = StreamAccessLogsMessage.FromString(message)
+        except DecodeError:
+            self.refuse("unreadable_message")
+            return False
+        if batch.HasField("identifier"):
+            try:
+                self._source = source_of(batch.identifier)
+                self._translator = Translator(self._intake.recorder(self._source))
+            except Unusable as error:
+                self._source, self._translator, self._unusable = None, None, error.reason
+                log.warning("unusable_stream", reason=error.reason)
+        entries = batch.http_logs.log_entry
+        if self._source is None or self._translator is None:
+            self._intake.unusable("", self._unusable, len(entries))
+        else:
+            self._take(self._source, self._translator, entries)
+        return False
+
+    def refuse(self, reason: str) -> None:
+        """Count a message, or what should have been one."""
+        self._intake.unusable("", reason)
+        log.warning(reason)
+
+    def end(self, ending: Ending) -> None:  # noqa: ARG002 - as Call
+        """All that came has been handed on already."""
+        self._intake.metrics.open_streams -= 1
 
     def _take(self, source: Source, translator: Translator, entries: Iterable[bytes]) -> None:
         intake = self._intake

@@ -12,13 +12,17 @@ from typing import Any
 import grpc
 import pytest
 
+from collector.clusters import Clusters
 from collector.intake import Intake
+from collector.listener import Listener
 from collector.metrics import Metrics
 from collector.redaction import Redaction
-from collector.server import METHOD, OPTIONS, AccessLogHandler
+from collector.server import METHOD
 from collector.settings import CollectorSettings
 from collector.sink import Sink
 from mirrordiff.process.redis import connect
+from mirrordiff.process.settings import Address
+from mirrordiff.process.tls import Tls
 from mirrordiff.redis_keys import PARTITIONS, key, partition_key
 from mirrordiff.v1.capture_pb2 import Capture
 from tests.entries import entry, message, shipped
@@ -29,10 +33,13 @@ from tests.waiting import eventually
 class Running:
     """A collector serving on a port of its own."""
 
-    def __init__(self, address: str, metrics: Metrics, sink: Sink) -> None:
-        self.metrics = metrics
+    def __init__(self, port: int, listener: Listener, intake: Intake, sink: Sink) -> None:
+        self.port = port
+        self.address = f"127.0.0.1:{port}"
+        self.listener = listener
+        self.intake = intake
+        self.metrics = intake.metrics
         self.sink = sink
-        self.address = address
 
     async def send(self, *messages: bytes) -> None:
         """One stream with these messages, as a proxy opens it."""
@@ -48,21 +55,19 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def collector(url: str, **settings: Any) -> AsyncIterator[Running]:
+async def collector(url: str, secured: Tls | None = None, **settings: Any) -> AsyncIterator[Running]:
     metrics = Metrics()
     client = connect(url, name="test-collector")
     configured = CollectorSettings(redis_url=url, **settings)
     sink = Sink(client, configured, metrics)
-    server = grpc.aio.server(options=OPTIONS)
     intake = Intake(sink, Redaction(), configured.body_cap, metrics)
-    server.add_generic_rpc_handlers((AccessLogHandler(intake),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    listener = Listener(intake, Clusters(configured.clusters), configured.exchange_time)
+    port = await listener.start(Address("127.0.0.1", 0), secured)
     writer = asyncio.create_task(sink.run())
     try:
-        yield Running(f"127.0.0.1:{port}", metrics, sink)
+        yield Running(port, listener, intake, sink)
     finally:
-        await server.stop(None)
+        await listener.stop()
         sink.close()
         await writer
         await client.aclose()

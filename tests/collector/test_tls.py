@@ -15,8 +15,10 @@ from collector.server import METHOD
 from collector.settings import CollectorSettings
 from differ.local.ports import free_ports
 from mirrordiff.process.settings import Address
+from mirrordiff.process.tls import TlsSettings, tls
+from tests.api.test_tls import install
 from tests.certificates import Authority, Signed
-from tests.collector.test_server import batch, pairs
+from tests.collector.test_server import batch, collector, pairs
 from tests.processes import Process
 from tests.waiting import eventually
 
@@ -133,3 +135,22 @@ def test_everything_is_kept_only_of_proxies_that_are_known(tmp_path: Path) -> No
     here = Address("127.0.0.1", 8602), Address("::1", 8603)
     CollectorSettings(redact_mode="full", collector_grpc=here[0], collector_http=here[1]).redaction()
     CollectorSettings().redaction()
+
+
+async def test_new_files_are_used_for_new_streams(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
+    cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    install(old.sign("before"), cert, key)
+    secured = tls(TlsSettings(tls_cert=cert, tls_key=key))
+    async with collector(redis_url, secured) as running:
+
+        async def send(authority: Authority, role: str) -> None:
+            trust = grpc.ssl_channel_credentials(authority.file.read_bytes())
+            async with grpc.aio.secure_channel(running.address, trust) as channel:
+                call: Any = channel.stream_unary(METHOD)
+                await call(iter([batch(f"{role}/orders/v1", range(3))]))
+
+        await send(old, "primary")
+        install(new.sign("after"), cert, key)
+        await send(new, "shadow")
+        assert len(await pairs(redis, 3)) == 3

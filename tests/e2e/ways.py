@@ -9,15 +9,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 import yaml
 
 from collector.clusters import Clusters
-from collector.extproc import ExternalProcessorHandler
 from collector.intake import Intake
+from collector.listener import Listener
 from collector.metrics import Metrics
 from collector.redaction import Redaction
-from collector.server import OPTIONS, AccessLogHandler
 from collector.settings import CollectorSettings
 from collector.sink import Sink
 from differ.core.model import Role
@@ -96,16 +94,13 @@ async def collecting(redis_url: str, redis: Any, **settings: Any) -> AsyncIterat
     store = connect(redis_url, name="test-collector")
     sink = Sink(store, configured, metrics)
     intake = Intake(sink, Redaction(), configured.body_cap, metrics)
-    server = grpc.aio.server(options=OPTIONS)
-    exchanges = ExternalProcessorHandler(intake, Clusters(configured.clusters), configured.exchange_time)
-    server.add_generic_rpc_handlers((AccessLogHandler(intake), exchanges))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    listener = Listener(intake, Clusters(configured.clusters), configured.exchange_time)
+    port = await listener.start(Address("127.0.0.1", 0))
     writer = asyncio.create_task(sink.run())
     try:
         yield Collecting(Address("127.0.0.1", port), metrics, redis)
     finally:
-        await server.stop(None)
+        await listener.stop()
         sink.close()
         await writer
         await store.aclose()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,10 @@ class _Files:
                 found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
         return tuple(found)
 
-    def context(self) -> ssl.SSLContext:
-        """A server's context. Raises OSError, of which ssl.SSLError is one."""
+    def context(self, protocol: str) -> ssl.SSLContext:
+        """A server's context, speaking ``protocol``. Raises OSError, of which ssl.SSLError is one."""
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.set_alpn_protocols([protocol])
         made.minimum_version = ssl.TLSVersion.TLSv1_2
         # A passphrase would be asked for on the terminal, and a server has nobody there.
         made.load_cert_chain(self.cert, self.key, password=lambda: "")
@@ -75,17 +77,20 @@ class Tls:
     def __init__(self, files: _Files) -> None:
         self._files = files
         self._mark = files.mark()
-        self._context = files.context()
+        self._contexts = self._made()
         self._pem = self._read()
 
-    def http(self) -> ssl.SSLContext:
-        """For a server that takes a context: each new connection gets the files as they are then."""
+    def http(self, protocol: str = "http/1.1") -> ssl.SSLContext:
+        """For a server that takes a context: each new connection gets the files as they are then.
+
+        ``protocol`` is what the server speaks, as TLS names it (RFC 7301): ``http/1.1`` or ``h2``.
+        """
 
         def fresh(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
             self._reload()
-            connection.context = self._context
+            connection.context = self._contexts[protocol]
 
-        served = self._files.context()
+        served = self._files.context(protocol)
         served.sni_callback = fresh  # called in each handshake, for a client that names no server, too
         return served
 
@@ -106,6 +111,9 @@ class Tls:
             self._certificates(), fresh, require_client_authentication=self._files.client_ca is not None
         )
 
+    def _made(self) -> dict[str, ssl.SSLContext]:
+        return {protocol: self._files.context(protocol) for protocol in ("http/1.1", "h2")}
+
     def _certificates(self) -> Any:  # grpc's type has no stub
         cert, key, client_ca = self._pem
         return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=client_ca)
@@ -120,7 +128,7 @@ class Tls:
             return
         self._mark = mark
         try:
-            self._context, self._pem = self._files.context(), self._read()
+            self._contexts, self._pem = self._made(), self._read()
         except OSError as error:
             log.error("tls_unusable", error=type(error).__name__, in_force="those before")  # noqa: TRY400
         else:
@@ -167,7 +175,7 @@ def _unreadable(path: Path) -> str:
 
 def _parts(files: _Files) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "TLS_CERT", lambda: _certificates(files.cert)
-    yield "TLS_KEY", _Files(files.cert, files.key, None).context
+    yield "TLS_KEY", partial(_Files(files.cert, files.key, None).context, "http/1.1")
     if files.client_ca is not None:
         ca = files.client_ca
         yield "TLS_CLIENT_CA", lambda: _certificates(ca)
