@@ -16,9 +16,10 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from differ.api import html
 from differ.api.access import (
     PermissionDenied,
     Unauthenticated,
@@ -30,7 +31,6 @@ from differ.api.access import (
 from differ.api.authentication import Authentication, bearer
 from differ.api.errors import ApiError, Reason
 from differ.api.problems import problem
-from differ.report import render
 
 COOKIE: Final = "mirrordiff_token"
 
@@ -110,9 +110,7 @@ def refusal(request: Request, error: ApiError) -> Response:
         wanted = path + (f"?{request.url.query}" if request.url.query else "")
         answer = RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303)
     else:
-        page = render.message_page(error.status.title, error.detail)
-        headers = {"Content-Security-Policy": render.policy(), "Cache-Control": "no-store"}
-        answer = HTMLResponse(page, error.status.http, headers)
+        answer = html.refused(error)
     match error:
         case Unauthenticated():
             answer.headers["WWW-Authenticate"] = "Bearer"

@@ -7,11 +7,12 @@ opens nothing any more. Scripts cannot read it, and no other site's request carr
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from differ.api import html
 from differ.api.authentication import LONGEST_TOKEN, Authentication
 from differ.api.errors import ApiError
 from differ.api.http_door import COOKIE
@@ -33,9 +34,10 @@ def router(authentication: Authentication, *, secure: bool) -> APIRouter:
 
     @routes.post("/login")
     async def sign_in(request: Request) -> Response:
-        fields = parse_qs((await _body(request)).decode("latin-1"))
-        wanted = _local(fields.get("next", ["/"])[0])
-        token = fields.get("token", [""])[0].strip()
+        # As much as a token and an address may need.
+        fields = await html.fields(request, 4 * LONGEST_TOKEN)
+        wanted = _local(fields.get("next", "/"))
+        token = fields.get("token", "").strip()
         try:
             await authentication.caller(token)
         except ApiError as error:
@@ -53,16 +55,6 @@ def router(authentication: Authentication, *, secure: bool) -> APIRouter:
     return routes
 
 
-async def _body(request: Request) -> bytes:
-    """As much of a body as a token and an address may need; empty where it is more."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > 4 * LONGEST_TOKEN:
-            return b""
-    return body
-
-
 def _local(address: str) -> str:
     """The address if it is one of ours, else the first page: nobody is led elsewhere from here."""
     parts = urlsplit(address)
@@ -71,6 +63,4 @@ def _local(address: str) -> str:
 
 
 def _form(wanted: str, fault: str, status: int = 200) -> HTMLResponse:
-    page = render.login_page(wanted, fault)
-    headers = {"Content-Security-Policy": render.policy(form=True), "Cache-Control": "no-store"}
-    return HTMLResponse(page, status, headers)
+    return html.page(render.login_page(wanted, fault), status, form=True)

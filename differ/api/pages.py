@@ -7,8 +7,9 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
+from differ.api import html
 from differ.api.access import Scope, current
 from differ.api.errors import ApiError, StoreUnavailable
 from differ.api.paging import PageRequest
@@ -50,14 +51,14 @@ def router(service: ReportService) -> APIRouter:
             )
             return _html(render.front_page(FrontView((), problem)), 503)
         except ApiError as error:
-            return _refused(error)
+            return html.refused(error)
 
     @routes.get("/services/{service_id}")
     async def newest(service_id: str) -> Response:
         try:
             row = await service.session_row(service_id, LATEST)
         except ApiError as error:
-            return _refused(error)
+            return html.refused(error)
         return RedirectResponse(f"/services/{row.service_id}/sessions/{row.id}", 303)
 
     @routes.get("/services/{service_id}/sessions/{session_id}")
@@ -77,7 +78,7 @@ def router(service: ReportService) -> APIRouter:
             view = await report_view(service, snapshot, wanted)
             view = await with_forms(service, snapshot.session, view)
         except ApiError as error:
-            return _refused(error)
+            return html.refused(error)
         return _html(render.report_page(view), form=True)
 
     @routes.get("/services/{service_id}/sessions/{session_id}/report.html")
@@ -86,7 +87,7 @@ def router(service: ReportService) -> APIRouter:
             snapshot = await service.snapshot(service_id, session_id)
             page = render.report_page(await saved_view(service, snapshot), saved=True)
         except ApiError as error:
-            return _refused(error)
+            return html.refused(error)
         answer = _html(page)
         answer.headers["Content-Disposition"] = f'attachment; filename="mirrordiff-{session_id}.html"'
         return answer
@@ -197,10 +198,6 @@ async def _row(service: ReportService, name: str, display_name: str) -> ServiceR
     )
 
 
-def _refused(error: ApiError) -> Response:
-    return _html(render.message_page(error.status.title, error.detail), error.status.http)
-
-
-def _html(page: str, status: int = 200, *, form: bool = False) -> HTMLResponse:
-    headers = {"Content-Security-Policy": render.policy(form=form), "Cache-Control": "no-cache"}
-    return HTMLResponse(page, status, headers)
+def _html(page: str, status: int = 200, *, form: bool = False) -> Response:
+    """A page that is asked for again each time, and may be shown again by the browser's way back."""
+    return html.page(page, status, form=form, cache="no-cache")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
+from differ.api import html
 from differ.api.access import Scope, current
 from differ.api.errors import ApiError
 from differ.api.paging import LARGEST_SIZE, PageRequest
 from differ.api.query import Query
 from differ.api.reviewing import Reviewing, Wish
 from differ.api.service import ReportService
-from differ.report import render
 from differ.report.view import CountView, ReportView
 from differ.store.evidence import Session
 
@@ -30,7 +29,7 @@ def router(service: ReportService) -> APIRouter:
 
     @routes.post("/services/{service_id}/sessions/{session_id}/reviews")
     async def make(request: Request, service_id: str, session_id: str) -> Response:
-        fields = await _fields(request)
+        fields = await html.fields(request, LARGEST_FORM)
         wish = Wish(
             signature=fields.get("signature", ""),
             action=fields.get("action", ""),
@@ -42,7 +41,7 @@ def router(service: ReportService) -> APIRouter:
         try:
             await reviewing.create(service_id, wish)
         except ApiError as error:
-            return _refused(error)
+            return html.refused(error)
         return _back(service_id, session_id)
 
     @routes.post("/services/{service_id}/sessions/{session_id}/reviews/{review_id}/undo")
@@ -50,7 +49,7 @@ def router(service: ReportService) -> APIRouter:
         try:
             await reviewing.delete(service_id, review_id)
         except ApiError as error:
-            return _refused(error)
+            return html.refused(error)
         return _back(service_id, session_id)
 
     return routes
@@ -71,21 +70,5 @@ async def with_forms(service: ReportService, session: Session, view: ReportView)
     )
 
 
-async def _fields(request: Request) -> dict[str, str]:
-    """The first value of each field; none of a form that is larger than any of ours."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_FORM:
-            return {}
-    return {name: values[0] for name, values in parse_qs(body.decode("latin-1")).items()}
-
-
 def _back(service_id: str, session_id: str) -> Response:
     return RedirectResponse(f"/services/{service_id}/sessions/{session_id}#rules", 303)
-
-
-def _refused(error: ApiError) -> Response:
-    page = render.message_page(error.status.title, error.detail)
-    headers = {"Content-Security-Policy": render.policy(), "Cache-Control": "no-store"}
-    return HTMLResponse(page, error.status.http, headers)
