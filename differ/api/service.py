@@ -290,8 +290,8 @@ class ReportService:
                 if row is not None:
                     return (await self.snapshots.of(row, gate)).document
         except StoreUnavailable:
-            return self.snapshots.without_evidence(service, candidate, gate, away=True).document()
-        return self.snapshots.without_evidence(service, candidate, gate, away=False).document()
+            return self.snapshots.without_evidence(service, candidate, gate, away=True)
+        return self.snapshots.without_evidence(service, candidate, gate, away=False)
 
     def _check_gate(self, service: str, gate: str) -> None:
         if gate not in self.snapshots.gates:

@@ -14,7 +14,7 @@ from typing import Final
 
 from differ.api.fresh import Age, Fresh
 from differ.api.notes import RuleNotes
-from differ.core.document import Document
+from differ.core.document import Document, verdict_document
 from differ.core.facts import Profile, SessionFacts
 from differ.core.policy import Policy
 from differ.core.report import Report, summarise
@@ -113,7 +113,7 @@ class Snapshots:
         # Of a session with thousands of signatures this takes a while: others get their turn in between.
         verdict = await asyncio.to_thread(_judged, tally, facts, policy, now_us)
         verdict = await self._standing(session, gate, verdict)
-        document = await asyncio.to_thread(verdict.document)
+        document = await asyncio.to_thread(verdict_document, verdict)
         return Snapshot(session, verdict.report, verdict, document, now_us)
 
     async def _tally(self, session: Session, epoch: str, runs: tuple[str, ...]) -> Tally:
@@ -152,13 +152,12 @@ class Snapshots:
         """Where the report page of a session is."""
         return f"{self._public_url}/services/{session.service_id}/sessions/{session.id}"
 
-    def without_evidence(self, service: str, candidate: str, gate: str, *, away: bool) -> Verdict:
-        """The verdict where there is no session of this candidate, or where the store is ``away``."""
+    def without_evidence(self, service: str, candidate: str, gate: str, *, away: bool) -> Document:
+        """The document where there is no session of this candidate, or where the store is ``away``."""
         facts = replace(
             self.facts(service, candidate, gate), exists=away, store_unavailable=away, report_uri=""
         )
-        policy = self.gates[gate]
-        return judge(summarise(Tally(), facts, policy), policy, facts, self.now_us())
+        return verdict_document(_judged(Tally(), facts, self.gates[gate], self.now_us()))
 
 
 def _judged(tally: Tally, facts: SessionFacts, policy: Policy, now_us: int) -> Verdict:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from differ.core.checks import Check
 from differ.core.endpoint_checks import EndpointVerdict
@@ -19,9 +18,7 @@ from differ.core.names import short_hash
 from differ.core.preconditions import paired_rate
 from differ.core.rate import Rate
 from differ.core.report_model import FieldReport
-
-if TYPE_CHECKING:
-    from differ.core.verdict import Verdict
+from differ.core.verdict import Verdict
 
 Document = dict[str, object]
 

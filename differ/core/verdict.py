@@ -14,7 +14,6 @@ from typing import Final
 
 from differ.core.checks import Check, Code
 from differ.core.criticals import criticals
-from differ.core.document import Document, verdict_document
 from differ.core.endpoint_checks import (
     EndpointVerdict,
     endpoint_checks,
@@ -93,10 +92,6 @@ class Verdict:
             return f"{self.word}: {self.report.totals.compared} pairs compared"
         more = len(self.reasons) - 1
         return f"{self.word}: {self.reasons[0].message}" + (f" (and {more} more)" if more else "")
-
-    def document(self) -> Document:
-        """The verdict as the JSON document that every surface gives out."""
-        return verdict_document(self)
 
 
 def judge(report: Report, policy: Policy, facts: SessionFacts, now_us: int) -> Verdict:

@@ -10,6 +10,7 @@ from collector.metrics import Metrics
 from collector.pairing import pair_key
 from collector.settings import CollectorSettings
 from collector.sink import Sink
+from differ.core.document import verdict_document
 from differ.core.endpoints import LIMIT, OTHER
 from differ.core.excess import Word
 from differ.core.facts import SessionFacts
@@ -237,7 +238,7 @@ async def test_times_that_make_no_sense_harm_nothing(redis: Any, redis_url: str,
     facts = SessionFacts("orders", "v2", first_us=epoch.first_us, last_us=epoch.last_us)
     judged_now = judge(summarise(tally, facts), Policy(), facts, epoch.last_us)
     assert judged_now.word is Word.FAIL
-    assert judged_now.document()["time"] is not None
+    assert verdict_document(judged_now)["time"] is not None
 
 
 async def test_rules_about_another_service_begin_no_epoch(redis: Any, redis_url: str, tmp_path: Path) -> None:
