@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 import click
 
 from differ.cli import Exit, Unreachable
+from differ.cli.asking import Asker
+from differ.cli.client import Api
+from differ.cli.live import LiveView, wants_live
 from differ.local import probe, profile
 from differ.local.plan import API_PORT, GRPC_PORT, LISTEN_PORT, Flags, Plan, Problems, check
 from differ.local.scratch import private_directory
@@ -55,6 +58,7 @@ def up(*, verbose: bool, **flags: object) -> int:
     Starts a Redis, the collector, the workers, the API with its page, and an Envoy that routes to
     --primary and mirrors to the others. GET, HEAD and OPTIONS are mirrored; what could write goes to the
     primary alone. URLs: http://, https://, h2c:// or grpc:// (HTTP/2 without TLS). Ctrl-C stops it all.
+    On a terminal the verdict and what was found are shown as they change.
 
     With --calibrate requests go to --primary and once more to it (or to --shadow, a second copy of v1),
     and what differs is v1's own noise. It is kept when you stop, in --redis and in the file --profile.
@@ -66,12 +70,18 @@ def up(*, verbose: bool, **flags: object) -> int:
         click.echo(announcement(plan, stack))
         for line in unreachable(plan):
             click.echo(line, err=True)
-        ending = stack.watch()
+        live = wants_live(sys.stdout) and not (verbose or plan.calibrate)
+        ending = stack.watch(_live_view(plan).refresh) if live else stack.watch()
         if ending is not None:
             click.echo(f"\n{ending}\nEverything is being stopped.", err=True)
             return Exit.UNREACHABLE
         click.echo("Stopping.", err=True)
         return keep_noise(plan, stack) if plan.calibrate else Exit.PASS
+
+
+def _live_view(plan: Plan) -> LiveView:
+    api = Api(f"http://{plan.api_http}", timeout_s=1.0)  # Ctrl-C is not to wait long for an answer
+    return LiveView(Asker(api, plan.service), sys.stdout)
 
 
 def keep_noise(plan: Plan, stack: Stack) -> Exit:

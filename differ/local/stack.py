@@ -137,10 +137,14 @@ class Stack:
         self._launch("envoy", self._envoy_command(), self._envoy_missing)
         self._await("envoy")
 
-    def watch(self) -> str | None:
-        """Wait until ``stop`` is set, and return None; or until a process ends, and say so."""
+    def watch(self, meanwhile: Callable[[], None] = lambda: None) -> str | None:
+        """Wait until ``stop`` is set, and return None; or until a process ends, and say so.
+
+        ``meanwhile`` is called several times a second.
+        """
         while not self._stop.wait(_WATCH):
             self._relay()
+            meanwhile()
             if (ending := self.ended()) is not None:
                 return ending
         return None

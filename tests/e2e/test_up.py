@@ -7,10 +7,12 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import sys
 import tempfile
+import termios
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,15 +97,17 @@ def alive(pids: set[int]) -> set[int]:
 
 
 @contextlib.asynccontextmanager
-async def starting(primary: str, shadow: str, *flags: str) -> AsyncIterator[Run]:
+async def starting(
+    primary: str, shadow: str, *flags: str, stdout: int = asyncio.subprocess.PIPE
+) -> AsyncIterator[Run]:
     """``mirrordiff up`` on ports of its own, with a temporary folder of its own."""
     listen, api, grpc = free_ports(3)
     with tempfile.TemporaryDirectory(prefix="t") as folder:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "differ", "up", "--primary", primary, "--shadow", shadow,
             "--listen", str(listen), "--api-port", str(api), "--grpc-port", str(grpc), *flags,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "TMPDIR": folder},
+            stdout=stdout, stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "TMPDIR": folder, "TERM": "xterm"},
         )  # fmt: skip
         run = Run(process, Path(folder), listen, api)
         try:
@@ -137,6 +141,41 @@ async def test_requests_are_mirrored_captured_and_judged() -> None:
             assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert len(v1.requests) == 51
     assert len(v2.requests) == 50
+
+
+async def test_on_a_terminal_the_verdict_is_drawn_over_itself_as_it_changes() -> None:
+    screen, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (30, 100))
+    changed = {"/items/1": b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nchanged"}
+    try:
+        async with (
+            service() as v1,
+            service(changed) as v2,
+            starting(v1.url, v2.url, stdout=terminal) as run,
+        ):
+            said = await asyncio.to_thread(read_until, screen, "0 pairs compared")
+            async with httpx.AsyncClient(base_url=run.url) as client:
+                for _ in range(20):
+                    await client.get("/items/1")
+            said += await asyncio.to_thread(read_until, screen, "1 finding")
+            run.process.send_signal(signal.SIGINT)
+            await asyncio.wait_for(run.process.wait(), 60)
+    finally:
+        os.close(screen)
+        os.close(terminal)
+    drawn = said.partition("Ctrl-C stops everything.")[2]
+    assert re.search(r"\x1b\[\d+F\x1b\[J", drawn), "nothing was drawn over"
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", drawn)
+    assert max(map(len, plain.splitlines())) < 100
+
+
+def read_until(screen: int, text: str) -> str:
+    """What a terminal shows, until it has shown ``text`` and the rest of that line."""
+    shown = b""
+    while text not in shown.decode("utf-8", "ignore").rpartition("\n")[0]:
+        assert select.select([screen], [], [], 60)[0], f"{text!r} was not shown"
+        shown += os.read(screen, 65_536)
+    return shown.decode("utf-8", "ignore")
 
 
 def _named(command: str) -> list[str]:
