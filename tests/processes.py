@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -66,6 +69,27 @@ class Process:
     def said(self) -> str:
         """What it has logged."""
         return self.log.read_text("utf-8", "replace")
+
+
+@contextlib.asynccontextmanager
+async def slowed(pid: int) -> AsyncIterator[None]:
+    """A process that runs for 5 ms in each quarter of a second, and as before afterwards."""
+
+    async def in_turns() -> None:
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(0.245)
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(0.005)
+
+    turns = asyncio.create_task(in_turns())
+    try:
+        yield
+    finally:
+        turns.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await turns
+        os.kill(pid, signal.SIGCONT)
 
 
 def worker(url: str, folder: Path, **settings: object) -> Process:
