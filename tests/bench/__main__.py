@@ -16,7 +16,7 @@ BENCHMARKS = {
     "ways_in": "captures/s and CPU a capture, each way into the collector",
     "memory": "bytes in Redis for what waits, and for what was judged",
     "surfaces": "time per page, list and verdict on a session with 1,000 signatures and 100,000 kept diffs",
-    "live": "what capture costs the live request: on against off, and with the collector dead",
+    "live": "what capture costs the live request: on against off, and with the collector dead, hung or slow",
     "evidence": "pairs until a release is decided, against a Wilson bound and the rule of Diffy",
 }
 """Each module and what it measures, in the order in which they run."""
