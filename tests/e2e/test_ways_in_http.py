@@ -101,8 +101,11 @@ async def test_nginx_mirrors_and_captures(redis: Any, redis_url: str, tmp_path: 
             collector=collector.address,
             listen=Address("127.0.0.1", port),
         )
+        shipped = nginx.configuration(configured)
+        hasty = shipped.replace("proxy_read_timeout 30s;", "proxy_read_timeout 1s;")
+        assert hasty != shipped
         async with (
-            running_nginx(nginx.configuration(configured), tmp_path),
+            running_nginx(hasty, tmp_path),
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
         ):
             for name in names:
