@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import ssl
@@ -123,4 +122,3 @@ async def api(redis: Client) -> AsyncIterator[Api]:
     """The API with the default policy."""
     async with running(redis) as started:
         yield started
-    await asyncio.sleep(0)

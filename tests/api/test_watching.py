@@ -137,7 +137,11 @@ async def test_a_watcher_that_never_reads_holds_up_nobody_and_is_ended(
         async with grpc.aio.insecure_channel(str(api.grpc_address)) as channel:
             stub: ReportServiceAsyncStub = ReportServiceStub(channel)
             silent: Any = stub.WatchVerdict(messages.WatchVerdictRequest(name=SESSION))
-            await eventually(lambda: asyncio.sleep(0, sent), "the watch has begun")
+
+            async def begun() -> bool:
+                return sent > 0
+
+            await eventually(begun, "the watch has begun")
             while not ended.is_set():
                 asked = api.stub.GetVerdict(messages.GetVerdictRequest(name=SESSION))
                 assert (await asyncio.wait_for(asked, 10)).pairs == 20
@@ -178,7 +182,11 @@ async def test_a_client_that_reads_nothing_is_cut_off() -> None:
         _, silent = await asyncio.open_connection(address.host, address.port, limit=1)
         silent.transport.pause_reading()  # type: ignore[attr-defined]  # of a transport that reads
         silent.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        await eventually(lambda: asyncio.sleep(0, sent), "the first is served")
+
+        async def served() -> bool:
+            return bool(sent)
+
+        await eventually(served, "the first is served")
         async with client.stream("GET", f"http://{address}/") as beside:
             async for _ in beside.aiter_raw():
                 if gone[0].is_set():

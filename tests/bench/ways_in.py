@@ -1,4 +1,4 @@
-# ruff: noqa: ASYNC110, E501  - measuring polls, and a table is as wide as it is
+# ruff: noqa: E501  - a table is as wide as it is
 """Each way into the collector: captures per second into Redis, and what one costs it in CPU time.
 
 Real processes and a real Redis; what proxies send is made ahead. The senders share the machine with the
@@ -28,7 +28,7 @@ from mirrordiff.envoy.extproc_pb2 import (
     ProcessingHeaders,
     ProcessingRequest,
 )
-from tests.bench.whole_path import body, collector_alone, cpu_seconds, metric, ready
+from tests.bench.whole_path import body, collector_alone, cpu_seconds, kept, ready
 from tests.processes import Process
 from tests.servers import RedisServer
 
@@ -111,8 +111,7 @@ async def measure(
         await ready(http_port)
         before, started = cpu_seconds(collector), time.perf_counter()
         await send(grpc_port, http_port, size, count)
-        while metric(http_port, "mirrordiff_captures_kept_total") < count:
-            await asyncio.sleep(0.05)
+        await kept(http_port, count)
         took, cpu = time.perf_counter() - started, cpu_seconds(collector) - before
     print(
         f"  {name:<10} {size:>6} B  {count / took:>9,.0f} captures/s   collector {cpu / count * 1e6:6.1f} µs CPU a capture"

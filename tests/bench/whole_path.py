@@ -1,4 +1,4 @@
-# ruff: noqa: ASYNC110, ASYNC210, E501  - measuring polls, and a table is as wide as it is
+# ruff: noqa: ASYNC210, E501  - measuring asks, and a table is as wide as it is
 """The collector alone, and the whole path: real processes, a real Redis, batches as Envoy ships them.
 
 What is measured: captures or pairs per second of wall time from the first batch sent until the last
@@ -33,6 +33,9 @@ from tests.waiting import eventually
 MESSAGE_BYTES = 64 * 1024  # what the generated Envoy configuration gathers before it ships
 AHEAD = 3_000  # pairs sent and not yet counted: what an installation would call its backlog
 """How far the sender may be ahead, so that what is measured is sustained and nothing is dropped."""
+
+PATIENCE_S = 300.0
+"""After so long without an end something is lost, and there is nothing to measure."""
 
 
 def body(size: int, number: int, *, changed: bool) -> bytes:
@@ -79,6 +82,15 @@ def metric(port: int, name: str) -> float:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         text = answer.read().decode()
     return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))
+
+
+async def kept(port: int, count: int) -> None:
+    """Wait until a collector has written so many captures."""
+
+    async def all_kept() -> bool:
+        return metric(port, "mirrordiff_captures_kept_total") >= count
+
+    await eventually(all_kept, f"{count:,} captures are in Redis", within=PATIENCE_S)
 
 
 def cpu_seconds(process: Process | RedisServer) -> float:
@@ -132,8 +144,7 @@ async def collector_alone(folder: Path, size: int, count: int) -> None:
                 """As fast as the collector reads."""
 
             await Sender(grpc_port).send(sides, go_on)
-            while metric(http_port, "mirrordiff_captures_kept_total") < count:
-                await asyncio.sleep(0.01)
+            await kept(http_port, count)
             took = time.perf_counter() - started
             cpu = cpu_seconds(collector) - before[0], cpu_seconds(redis) - before[1]
             await client.aclose()
@@ -174,18 +185,22 @@ async def whole_path(folder: Path, size: int, pairs: int, changed_every: int, wo
 
         looked = 0
 
+        async def near() -> bool:
+            return looked - settled() <= AHEAD
+
+        async def through() -> bool:
+            return settled() + metric(http_port, "mirrordiff_captures_dropped_total") / 2 >= pairs
+
         async def go_on(sent: int) -> None:
             nonlocal looked
             if sent * pairs / steps < looked + AHEAD / 2:
                 return
             looked = int(sent * pairs / steps)
-            while looked - settled() > AHEAD:
-                await asyncio.sleep(0.01)
+            await eventually(near, "the workers keep up", within=PATIENCE_S)
 
         started = time.perf_counter()
         await Sender(grpc_port).send(sides, go_on)
-        while settled() + metric(http_port, "mirrordiff_captures_dropped_total") / 2 < pairs:
-            await asyncio.sleep(0.02)
+        await eventually(through, "every pair is counted", within=PATIENCE_S)
         took = time.perf_counter() - started
         used = [cpu_seconds(process) - start for process, start in zip(processes, before, strict=True)]
         compared, different = await counted(client)
