@@ -18,7 +18,7 @@ full are errors with reason ``queue_full``; sent again with the same ``id``, a l
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -159,22 +159,21 @@ async def _bounded(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[byt
 async def _unpacked(chunks: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
     unpacker = zlib.decompressobj(wbits=31)
     async for chunk in chunks:
-        for part in _unpack(unpacker, chunk):
+        rest = chunk
+        while rest:
+            if unpacker.eof:  # packed data may be several members, one after the other (RFC 1952 2.2)
+                unpacker = zlib.decompressobj(wbits=31)
+            try:
+                part = unpacker.decompress(rest, _STEP)
+            except zlib.error:
+                raise NotGzip from None
+            rest = unpacker.unconsumed_tail or unpacker.unused_data
             most -= len(part)
             if most < 0:
                 raise TooLong
             yield part
     if not unpacker.eof:
         raise NotGzip
-
-
-def _unpack(unpacker: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
-    while chunk:
-        try:
-            yield unpacker.decompress(chunk, _STEP)
-        except zlib.error:
-            raise NotGzip from None
-        chunk = unpacker.unconsumed_tail
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

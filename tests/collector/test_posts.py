@@ -187,6 +187,8 @@ async def test_gzip_is_taken_and_a_bomb_is_not(redis: Any, redis_url: str) -> No
     async with endpoint(redis_url, redis, post_cap=100_000) as to:
         answer = await to.post(gzip.compress(ndjson(line(), line("shadow"))), packed)
         assert answer.json()["accepted"] == 2
+        members = [gzip.compress(ndjson(line(pair_id="4", id=str(at))) + b"\n") for at in range(3)]
+        assert (await to.post(b"".join(members), packed)).json()["accepted"] == 3
         bomb = await to.post(gzip.compress(ndjson(line(pair_id="2")) + b"\n" + b" " * 50_000_000), packed)
         assert (bomb.status_code, bomb.json()["accepted"]) == (413, 1)
         for broken in (b"not gzip", gzip.compress(ndjson(line(pair_id="3")))[:-9]):
