@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
+import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,8 +15,9 @@ import click
 
 from differ.cli import Exit, Unreachable
 from mirrordiff.asgi import SECRET
+from mirrordiff.posting import Poster, in_posts
 
-_IN_ONE_POST = 100
+_PATIENCE_S = 60
 
 
 @click.command("import")
@@ -37,13 +37,22 @@ def import_(file: Path, role: str, service: str, build: str, collector: str) -> 
         documents = list(_documents(entries, {"role": role, "service": service, "version": build}))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise click.UsageError(f"{file} is not a HAR file") from None
-    accepted = rejected = 0
-    for at in range(0, len(documents), _IN_ONE_POST):
-        answer = _post(f"{collector.rstrip('/')}/v1/captures", documents[at : at + _IN_ONE_POST])
-        accepted += answer["accepted"]
-        rejected += answer["rejected"]
-        for error in answer["errors"]:
-            click.echo(f"response {at + error['line']}: {error['reason']}", err=True)
+    try:
+        poster = Poster(collector, patience_s=_PATIENCE_S, while_away=False, timeout_s=30)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    accepted = rejected = sent = 0
+    for lines in in_posts(documents):
+        outcome = poster.post(lines)
+        for place, reason in outcome.errors.items():
+            click.echo(f"response {sent + place + 1}: {reason}", err=True)
+        accepted += outcome.accepted
+        rejected += len(outcome.errors)
+        sent += len(lines)
+        if outcome.failure:
+            raise Unreachable(
+                f"{collector} {outcome.failure}; of {len(documents)} responses it took {accepted}"
+            )
     click.echo(f"{accepted} accepted, {rejected} rejected")
     return Exit.PASS if not rejected else Exit.INCONCLUSIVE
 
@@ -60,47 +69,35 @@ def _documents(entries: list[Any], fixed: dict[str, str]) -> Iterator[dict[str, 
         seen[asked_for] += 1
         content = response["content"]
         packed = content.get("encoding") == "base64"
-        yield fixed | {
-            "method": request["method"],
-            "path": path,
-            "authority": url.netloc.rpartition("@")[2],
-            "pair_id": asked.get("x-mirrordiff-pair", ""),
-            "request_id": asked.get("x-request-id") or f"har-{seen[asked_for]}",
-            "request_body": body,
-            "request_headers": [
-                [header["name"], header["value"]]
-                for header in request["headers"]
-                if header["name"].lower() not in SECRET and not header["name"].startswith(":")
-            ],
-            "status": max(0, response["status"]),
-            "headers": [
-                [header["name"], header["value"]]
-                for header in response["headers"]
-                # Recorders keep the body unpacked and whole, and tell HTTP/2's pseudo headers.
-                if header["name"].lower() not in {"content-encoding", "content-length", "transfer-encoding"}
-                and not header["name"].startswith(":")
-            ],
-            "body_base64" if packed else "body": content.get("text", ""),
-            "started_us": round(datetime.fromisoformat(entry["startedDateTime"]).timestamp() * 1_000_000),
-            "duration_ms": max(0, entry.get("time", 0)),
-        }
-
-
-def _post(url: str, documents: list[dict[str, object]]) -> dict[str, Any]:
-    if not url.startswith(("http://", "https://")):
-        raise click.UsageError(f"{url} is not a URL of a collector")
-    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        url,
-        "\n".join(map(json.dumps, documents)).encode(),
-        {"content-type": "application/x-ndjson"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return dict(json.load(answer))
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code != 400:
-                raise Unreachable(f"{url} answered {error.code}") from None
-            return dict(json.load(error))
-    except (OSError, ValueError):
-        raise Unreachable(f"{url} does not answer as a collector does") from None
+        # Recorders leave out what was too long for them, or is not kept any more.
+        left_out = "text" not in content and content.get("size", 0) > 0
+        yield (
+            fixed
+            | {
+                "method": request["method"],
+                "path": path,
+                "authority": url.netloc.rpartition("@")[2],
+                "pair_id": asked.get("x-mirrordiff-pair", ""),
+                "request_id": asked.get("x-request-id") or f"har-{seen[asked_for]}",
+                "request_body": body,
+                "request_headers": [
+                    [header["name"], header["value"]]
+                    for header in request["headers"]
+                    if header["name"].lower() not in SECRET and not header["name"].startswith(":")
+                ],
+                "status": max(0, response["status"]),
+                "headers": [
+                    [header["name"], header["value"]]
+                    for header in response["headers"]
+                    # Recorders keep the body unpacked and whole, and tell HTTP/2's pseudo headers.
+                    if header["name"].lower()
+                    not in {"content-encoding", "content-length", "transfer-encoding"}
+                    and not header["name"].startswith(":")
+                ],
+                "body_base64" if packed else "body": content.get("text", ""),
+                "started_us": round(datetime.fromisoformat(entry["startedDateTime"]).timestamp() * 1_000_000),
+                "duration_ms": max(0, entry.get("time", 0)),
+                "id": os.urandom(12).hex(),
+            }
+            | ({"end": "not_captured"} if left_out else {})
+        )

@@ -23,6 +23,7 @@ events {}
 http {
     js_import capture from capture.njs;
     js_shared_dict_zone zone=mirrordiff:32m type=string timeout=60s;
+    js_shared_dict_zone zone=mirrordiff_counts:32k type=number;
     js_var $mirrordiff_collector http://@{collector};
     # resolver 10.96.0.10;  # where the collector's name is looked up, unless it is an address
 
@@ -75,7 +76,7 @@ http {
 
 _POST: Final = """
         location @mirrordiff {
-            js_periodic capture.post interval=200ms;
+            js_periodic capture.post interval=1s;
         }
 """
 

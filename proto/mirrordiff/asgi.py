@@ -5,24 +5,22 @@
     app = Capture(app, role="shadow", service="orders", version="v2", collector="http://collector:8603")
 
 Needs the standard library alone. The application never waits: responses are copied as they pass, up to a
-cap, and posted from a thread of its own. What cannot be posted is dropped and counted in ``dropped``.
+cap, and posted from a thread of its own; again, where the collector is away or has no room. What there is
+no place for in between, and what the collector does not take, is dropped and counted in ``dropped``.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import gzip
-import http.client
-import json
+import os
 import queue
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
+from mirrordiff.posting import MOST_LINES, Poster, in_posts
 from mirrordiff.request_body import HASHED, body_hash
 
 Message = MutableMapping[str, Any]
@@ -33,14 +31,13 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 """Headers of responses that are not even sent to the collector. It redacts further ones."""
 
-_MOST_IN_POST = 200
-
 
 class Capture:
     """The middleware. One that mirrors stamps ``x-mirrordiff-pair`` or keeps ``x-request-id``.
 
     ``request_headers`` and ``request_bodies`` say what is sent of requests, for a collector that was told
-    to keep it.
+    to keep it. At most ``most_waiting`` copies wait to be posted, and each for ``patience_s`` seconds after
+    its first attempt. Raises ValueError where ``collector`` is not a URL.
     """
 
     def __init__(
@@ -53,6 +50,7 @@ class Capture:
         collector: str,
         body_cap: int = 256 * 1024,
         most_waiting: int = 1000,
+        patience_s: float = 30,
         request_headers: Iterable[str] = (),
         request_bodies: bool = False,
     ) -> None:
@@ -62,9 +60,15 @@ class Capture:
         headers = frozenset(name.lower() for name in request_headers) | needed
         self._wanted = _Wanted(body_cap, headers, request_bodies)
         self._waiting: queue.Queue[dict[str, object]] = queue.Queue(most_waiting)
-        self._collector = urlsplit(collector)
-        self.dropped = 0
+        self._poster = Poster(collector, patience_s=patience_s, while_away=True)
+        # Each is written by one thread only.
+        self._without_place = self._not_taken = 0
         threading.Thread(target=self._post_for_ever, name="mirrordiff", daemon=True).start()
+
+    @property
+    def dropped(self) -> int:
+        """Copies that came to no collector."""
+        return self._without_place + self._not_taken
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,36 +83,22 @@ class Capture:
                 try:
                     self._waiting.put_nowait(document)
                 except queue.Full:
-                    self.dropped += 1
+                    self._without_place += 1
 
     def _post_for_ever(self) -> None:
         while True:
-            documents = [self._waiting.get()]
-            with contextlib.suppress(queue.Empty):
-                while len(documents) < _MOST_IN_POST:
-                    documents.append(self._waiting.get_nowait())
-            try:
-                taken = self._post(documents)
-            except (OSError, http.client.HTTPException):
-                taken = False
-            if not taken:
-                self.dropped += len(documents)
+            for lines in in_posts(self._copies()):
+                accepted = self._poster.post(lines).accepted
+                self._not_taken += len(lines) - accepted
 
-    def _post(self, documents: list[dict[str, object]]) -> bool:
-        kind = (
-            http.client.HTTPSConnection if self._collector.scheme == "https" else http.client.HTTPConnection
-        )
-        connection = kind(self._collector.netloc, timeout=5)
-        try:
-            connection.request(
-                "POST",
-                f"{self._collector.path.rstrip('/')}/v1/captures",
-                gzip.compress("\n".join(map(json.dumps, documents)).encode(), 1),
-                {"content-type": "application/x-ndjson", "content-encoding": "gzip"},
-            )
-            return connection.getresponse().status == 200
-        finally:
-            connection.close()
+    def _copies(self) -> Iterator[dict[str, object]]:
+        """Waits for one, and gives it with what else there is for one post."""
+        yield self._waiting.get()
+        for _ in range(MOST_LINES - 1):
+            try:
+                yield self._waiting.get_nowait()
+            except queue.Empty:
+                return
 
 
 @dataclass(frozen=True)
@@ -185,6 +175,7 @@ class _Exchange:
             "body_size": self._size,
             "started_us": self._started_us,
             "duration_ms": (self._ended - self._began) * 1000,
+            "id": os.urandom(12).hex(),
         }
         if not self._complete:
             document["end"] = "aborted" if self._status else "no_response"

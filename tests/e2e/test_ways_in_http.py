@@ -32,23 +32,41 @@ from mirrordiff.process import http
 from mirrordiff.process.redis import connect
 from mirrordiff.process.settings import Address
 from mirrordiff.v1.capture_pb2 import END_ABORTED, END_COMPLETE, END_NO_RESPONSE
-from tests.e2e.test_ways_in import CASES
+from tests.e2e.test_ways_in import CASES, answer
 from tests.e2e.ways import Collecting
 from tests.local.harness import Answer, service
 from tests.waiting import eventually
 
 
+def an_address() -> Address:
+    """One that is free."""
+    return Address("127.0.0.1", free_ports(1)[0])
+
+
 @contextlib.asynccontextmanager
-async def collecting(url: str, redis: Any) -> AsyncIterator[Collecting]:
-    """A collector's HTTP side on a port of its own."""
-    address = Address("127.0.0.1", free_ports(1)[0])
+async def collecting(
+    url: str,
+    redis: Any,
+    address: Address | None = None,
+    writes: Awaitable[object] | None = None,
+    **settings: Any,
+) -> AsyncIterator[Collecting]:
+    """A collector's HTTP side, that hands on nothing before ``writes`` is there."""
+    address = address or an_address()
+    configured = CollectorSettings(redis_url=url, **settings)
     metrics = Metrics()
     store = connect(url, name="test-collector")
-    sink = Sink(store, CollectorSettings(redis_url=url), metrics)
+    sink = Sink(store, configured, metrics)
     app = FastAPI()
-    posts = Posts(Intake(sink, Redaction(), 65_536, metrics), 32 * 1024**2)
+    posts = Posts(Intake(sink, Redaction(), configured.body_cap, metrics), configured.post_cap)
     app.add_route("/v1/captures", posts.answer, methods=["POST"])
-    writer = asyncio.create_task(sink.run())
+
+    async def write() -> None:
+        if writes is not None:
+            await writes
+        await sink.run()
+
+    writer = asyncio.create_task(write())
     try:
         async with http.serve(app, address):
             yield Collecting(address, metrics, redis)
@@ -58,8 +76,19 @@ async def collecting(url: str, redis: Any) -> AsyncIterator[Collecting]:
         await store.aclose()
 
 
+async def all_accounted_for(collector: Collecting, asked: int) -> None:
+    """Each copy is in Redis, or was left out on purpose, as a share of them is where there is no room."""
+
+    async def all_told() -> bool:
+        metrics = collector.metrics
+        return sum(metrics.kept.values()) + metrics.dropped["orders", "sampled_out"] == asked
+
+    await eventually(all_told, lambda: f"{asked}, of {collector.metrics.ended} {collector.metrics.dropped}")
+
+
 @contextlib.asynccontextmanager
-async def running_nginx(configuration: str, folder: Path) -> AsyncIterator[None]:
+async def running_nginx(configuration: str, folder: Path) -> AsyncIterator[Callable[[], str]]:
+    """An nginx, and what it says on its error log."""
     (folder / "capture.njs").write_text(files("differ.proxies").joinpath("capture.njs").read_text())
     own = f"access_log off; proxy_temp_path {folder}/proxy; client_body_temp_path {folder}/body;"
     own += f"fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;"
@@ -78,7 +107,7 @@ async def running_nginx(configuration: str, folder: Path) -> AsyncIterator[None]
             return (folder / "pid").exists() and bool((folder / "pid").read_text())
 
         await eventually(up, "nginx runs")
-        yield
+        yield said.read_text
     finally:
         process.terminate()
         process.wait(10)
@@ -93,7 +122,7 @@ async def test_nginx_mirrors_and_captures(redis: Any, redis_url: str, tmp_path: 
     async with (
         service(answers) as primary,
         service(others) as shadow,
-        collecting(redis_url, redis) as collector,
+        collecting(redis_url, redis, body_cap=65_536) as collector,
     ):
         configured = Names(
             primary=primary.url,
@@ -128,6 +157,41 @@ async def test_nginx_mirrors_and_captures(redis: Any, redis_url: str, tmp_path: 
                     assert pair.shadow.end == END_NO_RESPONSE
         assert [request.method for request in shadow.requests].count("POST") == 0
         assert {request.headers["x-mirrordiff-role"] for request in shadow.requests} == {"shadow"}
+
+
+async def test_nginx_posts_again_what_the_collector_had_no_room_for(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """And what it was away for; in posts that it takes."""
+    large = 400
+    answers = {f"/{number}": CASES["plain"].primary for number in range(5)}
+    answers[f"/{large}"] = answer(bytes(100_000))
+    listen, address, writes = an_address(), an_address(), asyncio.Event()
+    async with service(answers) as primary, service(answers) as shadow:
+        names = Names(primary=primary.url, shadow=shadow.url, collector=address, listen=listen)
+        async with (
+            running_nginx(nginx.configuration(names), tmp_path) as said,
+            httpx.AsyncClient(base_url=f"http://{listen}") as client,
+        ):
+            for number in range(5):
+                assert (await client.get(f"/{number}")).status_code == 200
+
+            async def refused() -> bool:
+                return "Connection refused" in said()
+
+            await eventually(refused, "nginx has tried to post")
+            async with collecting(redis_url, redis, address, writes.wait(), queue_bytes=1024**2) as collector:
+                for _ in range(8):
+                    assert (await client.get(f"/{large}")).status_code == 200
+
+                async def full() -> bool:
+                    return collector.metrics.dropped["orders", "queue_full"] > 0
+
+                await eventually(full, "some have found no room")
+                writes.set()
+
+                await all_accounted_for(collector, 26)
+            assert "mirrordiff lost" not in said()
 
 
 Scope = dict[str, Any]
@@ -192,6 +256,7 @@ async def test_an_application_never_waits_for_a_collector_that_is_away() -> None
     app = Capture(
         application,  # type: ignore[arg-type]
         role="shadow", service="orders", version="v2", collector="http://127.0.0.1:9", most_waiting=1,
+        patience_s=0,
     )  # fmt: skip
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
         for number in range(20):
@@ -202,6 +267,51 @@ async def test_an_application_never_waits_for_a_collector_that_is_away() -> None
         return app.dropped == 20
 
     await eventually(all_dropped, "every copy is counted as dropped")
+
+
+async def test_what_a_collector_had_no_room_for_is_posted_again(redis: Any, redis_url: str) -> None:
+    """And what it was away for."""
+    address, writes = an_address(), asyncio.Event()
+    apps = [
+        Capture(
+            application,  # type: ignore[arg-type]
+            role=role,
+            service="orders",
+            version="v1",
+            collector=f"http://{address}",
+        )
+        for role in ("primary", "shadow")
+    ]
+
+    async def ask(path: str, content: bytes) -> None:
+        for app in apps:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
+                assert (
+                    await client.put(path, content=content, headers={"x-request-id": path})
+                ).status_code == 201
+
+    await ask("/away", b"hello")
+    async with collecting(redis_url, redis, address, writes.wait(), queue_bytes=1024**2) as collector:
+
+        async def both_received() -> bool:
+            return (
+                collector.metrics.received["orders", "shadow"]
+                == 1
+                == collector.metrics.received["orders", "primary"]
+            )
+
+        await eventually(both_received, "what the collector was away for has arrived")
+        for number in range(4):
+            await ask(f"/{number}", b"x" * 260_000)
+
+        async def full() -> bool:
+            return collector.metrics.dropped["orders", "queue_full"] > 0
+
+        await eventually(full, "some have found no room")
+        writes.set()
+
+        await all_accounted_for(collector, 10)
+    assert [app.dropped for app in apps] == [0, 0]
 
 
 def har(*entries: tuple[str, str, int, str], headers: dict[str, str] | None = None) -> str:
@@ -253,6 +363,44 @@ async def test_a_recorded_file_is_imported(redis: Any, redis_url: str, tmp_path:
         pair = await collector.pair_of("/c")
         assert pair.shadow.end == END_NO_RESPONSE
         assert pair.primary.headers == b"content-type: text/plain"
+
+
+async def test_a_recorded_file_of_any_length_is_imported(redis: Any, redis_url: str, tmp_path: Path) -> None:
+    """In posts that a collector takes; and what the recorder left out is not taken for empty."""
+    recorded = json.loads(har(*[("GET", f"/{number}", 200, "x" * 90_000) for number in range(250)]))
+    del recorded["log"]["entries"][7]["response"]["content"]["text"]
+    recorded["log"]["entries"][7]["response"]["content"]["size"] = 90_000
+    file = tmp_path / "long.har"
+    file.write_text(json.dumps(recorded))
+    async with collecting(redis_url, redis, post_cap=9 * 1024**2) as collector:
+        arguments = ["import", str(file), "--role", "primary", "--service", "orders"]
+        arguments += ["--collector", f"http://{collector.address}"]
+        done = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
+        assert (done.exit_code, done.output) == (0, "250 accepted, 0 rejected\n")
+        assert collector.metrics.ended["orders", "primary", "complete"] == 249
+        assert collector.metrics.ended["orders", "primary", "not_captured"] == 1
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        (answer(b"ok"), "does not answer as a collector does"),
+        (answer(b"{}", status="400 Bad Request"), "does not answer as a collector does"),
+        (answer(b"", status="404 Not Found"), "answered 404"),
+        (answer(b"", status="413 Content Too Large"), "answered 413"),
+    ],
+)
+async def test_what_is_no_collector_is_told(tmp_path: Path, answered: bytes, said: str) -> None:
+    file = tmp_path / "one.har"
+    file.write_text(har(("GET", "/a", 200, "one")))
+    arguments = ["import", str(file), "--role", "primary", "--service", "orders", "--collector"]
+    async with service({"/v1/captures": answered}) as other:
+        done = await asyncio.to_thread(CliRunner().invoke, cli, [*arguments, other.url])
+        assert (done.exit_code, done.output) == (4, f"Error: {other.url} {said}; of 1 responses it took 0\n")
+    away = await asyncio.to_thread(CliRunner().invoke, cli, [*arguments, other.url])
+    assert (away.exit_code, "does not answer;" in away.output) == (4, True)
+    wrong = CliRunner().invoke(cli, [*arguments, "ftp://example.org"])
+    assert (wrong.exit_code, "is not a URL of a collector" in wrong.output) == (2, True)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"log": {"entries": [1]}}'])
