@@ -13,7 +13,7 @@ import pytest
 
 from mirrordiff.v1.capture_pb2 import END_COMPLETE
 from tests.e2e.test_ways_in import chunked
-from tests.e2e.ways import WAYS, clusters, collecting, mirroring
+from tests.e2e.ways import CONFIGURED, clusters, collecting, mirroring
 from tests.local.harness import service
 from tests.waiting import eventually
 
@@ -44,7 +44,7 @@ async def grpc_service() -> AsyncIterator[str]:
         await server.stop(None)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CONFIGURED)
 async def test_grpc_with_its_trailers(redis: Any, redis_url: str, way: str) -> None:
     async with (
         grpc_service() as primary,
@@ -72,7 +72,7 @@ async def test_grpc_with_its_trailers(redis: Any, redis_url: str, way: str) -> N
         assert b"grpc-status: 5" in (side.trailers + b"\r\n" + side.headers).split(b"\r\n")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CONFIGURED)
 async def test_an_upgraded_connection_works_and_is_no_pair_to_compare(
     redis: Any, redis_url: str, way: str
 ) -> None:
@@ -106,7 +106,7 @@ async def test_an_upgraded_connection_works_and_is_no_pair_to_compare(
     }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CONFIGURED)
 async def test_a_client_that_goes_away_leaves_nothing_to_compare(
     redis: Any, redis_url: str, way: str
 ) -> None:
@@ -131,7 +131,7 @@ async def test_a_client_that_goes_away_leaves_nothing_to_compare(
         assert (pair.shadow.end, pair.shadow.body) == (END_COMPLETE, b"fine")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CONFIGURED)
 async def test_half_of_the_requests(redis: Any, redis_url: str, way: str) -> None:
     async with (
         service() as primary,
