@@ -4,6 +4,9 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
 
+# Tests and `up` start many processes: what Python has compiled once is not compiled for each of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test browser lint format bench sbom audit lock clean
 
@@ -17,14 +20,15 @@ $(STAMP): pyproject.toml uv.lock proto/build_hook.py $(shell find proto -name '*
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "mirrordiff needs Python 3.11 or newer, and $(PYTHON) is %d.%d: make PYTHON=python3.12 ..." % v)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv sync --quiet --locked --all-extras --inexact --reinstall-package mirrordiff
+	@$(BIN)/uv sync --quiet --locked --all-extras --inexact --compile-bytecode --reinstall-package mirrordiff
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## v1, a v2 with planted faults, a real Envoy between: watch it find them (ONCE=1: end with the gate's exit code)
 	@$(BIN)/mirrordiff demo $(if $(ONCE),--once)
 
+# A test waits for other processes most of the time: with two of them on a core the next one has begun.
 test: $(STAMP) $(if $(ARGS),,browser)  ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses=auto --dist=worksteal)
 
 # No wheel brings a browser. Debian's is installed where that is allowed; elsewhere it is asked for.
 browser:
