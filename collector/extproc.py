@@ -73,10 +73,10 @@ class Exchange:
         intake, source, assembly = self._intake, self._source, self._assembly
         intake.metrics.open_streams -= 1
         intake.hold(-assembly.size)
-        if self._over or not assembly.begun:
+        if self._over:
             return
-        if source is None:
-            self.refuse("unknown_role")
+        if source is None or not assembly.begun:
+            self.refuse("unknown_role" if assembly.begun else "cut_short")
             return
         intake.received(source, 1)
         try:

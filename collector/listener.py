@@ -51,9 +51,10 @@ class Listener:
     async def start(self, address: Address, secured: Tls | None = None) -> int:
         """Listen; returns the port. Raises AddressInUse."""
         loop = asyncio.get_running_loop()
+        self._known = loop.time()
         try:
             self._server = await loop.create_server(
-                lambda: Connection(self._methods.accept, self._connections),
+                lambda: Connection(self._methods.accept, self._connections, self._known),
                 address.host,
                 address.port,
                 backlog=BACKLOG,
@@ -80,8 +81,12 @@ class Listener:
         await _wait(GOODBYE_S, lambda: not self._connections)
 
     async def _expire(self) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
+            looked = clock()
             await asyncio.sleep(LOOK_EVERY_S)
+            # One look behind: a connection that waited while this process stood still is taken after it.
+            self._known = looked
             for connection in list(self._connections):
                 connection.expire(self._exchange_time)
 

@@ -62,7 +62,7 @@ class Ending(Enum):
     ENOUGH = "nothing further is needed"
     FINISHED = "the client has ended it"
     OVERDUE = "the time is up"
-    LOST = "the connection is gone"
+    LOST = "the connection is gone, or we were too late"
 
 
 class Call(Protocol):
@@ -113,19 +113,19 @@ class Rpc:
         # However little room there is, the largest message has it.
         return self._failed("assembly_full") if room < -LARGEST_MESSAGE else None
 
-    def finished(self) -> Answer:
+    def finished(self, *, late: bool) -> Answer:
         """A message that has begun and not ended is none."""
         if self._messages.partial:
             self._call.refuse("unreadable_message")
-        return self._over(Ending.FINISHED)
+        return self._over(Ending.LOST if late else Ending.FINISHED)
 
-    def overdue(self) -> Answer | None:
+    def overdue(self, *, late: bool) -> Answer | None:
         """End what takes longer than it may."""
-        return None if self._call.lasting else self._over(Ending.OVERDUE)
+        return None if self._call.lasting else self._over(Ending.LOST if late else Ending.OVERDUE)
 
-    def reset(self) -> None:
-        """A client that gives an RPC up has ended it."""
-        self._over(Ending.FINISHED)
+    def reset(self, *, late: bool) -> None:
+        """A client that gives an RPC up has ended it, unless it did so because we were not there."""
+        self._over(Ending.LOST if late else Ending.FINISHED)
 
     def lost(self) -> None:
         """Nobody has ended it."""

@@ -52,6 +52,7 @@ from collector.http2.frames import (
     settings,
     unpadded,
 )
+from collector.http2.lag import Lag
 from collector.http2.streams import MOST_STREAMS, STREAM_WINDOW, Accept, Streams
 
 CONNECTION_WINDOW: Final = 8 * STREAM_WINDOW
@@ -76,9 +77,9 @@ _GREETING: Final = settings(
 
 
 class Connection(asyncio.Protocol):
-    """One client, in ``connections`` for as long as it is there."""
+    """One client, in ``connections`` for as long as it is there. ``known`` is as Lag's."""
 
-    def __init__(self, accept: Accept, connections: set[Connection]) -> None:
+    def __init__(self, accept: Accept, connections: set[Connection], known: float) -> None:
         self._connections = connections
         self._transport: asyncio.Transport
         self._clock = asyncio.get_running_loop().time
@@ -91,6 +92,7 @@ class Connection(asyncio.Protocol):
         self._prefaced = False
         self._expected: int | None = SETTINGS  # the one type of frame that may come next, or any
         self._unacknowledged = 0
+        self._lag = Lag(known)
 
     @property
     def open_streams(self) -> int:
@@ -111,6 +113,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport.is_closing():
             return
+        self._streams.late = self._lag.is_late(self._clock())
         if self._rest:
             data = self._rest + data
         try:
@@ -132,10 +135,15 @@ class Connection(asyncio.Protocol):
 
     def expire(self, seconds: float) -> None:
         """End what has been open for so long and may not be, and a client that has yet to greet."""
-        if self._expected == SETTINGS and self._clock() - self._made > GREETING_S:
-            self._transport.abort()
+        now = self._clock()
+        if self._expected == SETTINGS:
+            if now - self._made > GREETING_S:
+                self._transport.abort()
             return
+        self._streams.late = self._lag.is_late(now)
         self._streams.expire(seconds)
+        if ping := self._lag.ping(now):
+            self._out.append(ping)
         self._flush()
 
     def leave(self) -> None:
@@ -255,7 +263,9 @@ class Connection(asyncio.Protocol):
 
     def _on_ping(self, stream: int, flags: int, payload: bytes) -> None:
         _check_control(stream, sized=len(payload) == 8)
-        if not flags & ACK:
+        if flags & ACK:
+            self._lag.answered(payload)
+        else:
             self._out.append(frame(PING, ACK, 0, payload))
 
     def _on_goaway(self, stream: int, _flags: int, payload: bytes) -> None:

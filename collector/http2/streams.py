@@ -38,18 +38,21 @@ that we have ended something may be on its way, and is passed over."""
 
 
 class Request(Protocol):
-    """What a request's stream is given to. An answer ends it, and nothing is called after one."""
+    """What a request's stream is given to. An answer ends it, and nothing is called after one.
+
+    ``late`` says that some of it may have waited here, for longer than its client waits to be rid of it.
+    """
 
     def data(self, chunk: bytes) -> Answer | None:
         """Take some of the body."""
 
-    def finished(self) -> Answer:
+    def finished(self, *, late: bool) -> Answer:
         """The client has sent all of it."""
 
-    def overdue(self) -> Answer | None:
+    def overdue(self, *, late: bool) -> Answer | None:
         """It has been open for as long as the server lets requests be."""
 
-    def reset(self) -> None:
+    def reset(self, *, late: bool) -> None:
         """The client has given it up, or broken the rules with it."""
 
     def lost(self) -> None:
@@ -61,10 +64,11 @@ Accept = Callable[[Headers], Request | Answer]
 
 
 class _Stream:
-    __slots__ = ("length", "opened", "received", "request", "room", "unacknowledged")
+    __slots__ = ("late", "length", "opened", "received", "request", "room", "unacknowledged")
 
-    def __init__(self, request: Request, opened: float, length: int | None) -> None:
+    def __init__(self, request: Request, opened: float, length: int | None, *, late: bool) -> None:
         self.request = request
+        self.late = late
         self.opened = opened
         self.length = length
         self.received = 0
@@ -89,6 +93,19 @@ class Streams:
         self._clock = asyncio.get_running_loop().time
         self._open: dict[int, _Stream] = {}
         self._ended: dict[int, None] = {}
+        self._late = False
+
+    @property
+    def late(self) -> bool:
+        """Whether what is read now may have waited here for long. What was open then stays late."""
+        return self._late
+
+    @late.setter
+    def late(self, late: bool) -> None:
+        if late and not self._late:
+            for found in self._open.values():
+                found.late = True
+        self._late = late
 
     def __len__(self) -> int:
         """Requests that have no answer yet."""
@@ -131,13 +148,13 @@ class Streams:
         self._check_begun(stream)
         if found := self._open.pop(stream, None):
             self._remember_ended(stream)
-            found.request.reset()
+            found.request.reset(late=found.late)
 
     def fault(self, stream: int, code: int) -> None:
         """End a stream whose client has broken the rules."""
         self._out.append(frame(RST_STREAM, 0, stream, number(code)))
         if found := self._open.pop(stream, None):
-            found.request.reset()
+            found.request.reset(late=found.late)
 
     def widen(self, stream: int, more: int) -> None:
         """The client has room for more, on a stream or, as 0, on all together."""
@@ -159,7 +176,7 @@ class Streams:
                 break
             due.append((stream, found))
         for stream, found in due:
-            if answer := found.request.overdue():
+            if answer := found.request.overdue(late=found.late):
                 self._answer(stream, found, answer, ended=False)
 
     def lost(self) -> None:
@@ -180,7 +197,7 @@ class Streams:
         if isinstance(request, Answer):
             self._say(stream, request, ended=ended)
             return
-        found = self._open[stream] = _Stream(request, self._clock(), block.length)
+        found = self._open[stream] = _Stream(request, self._clock(), block.length, late=self._late)
         if ended:
             self._finish(stream, found)
 
@@ -188,7 +205,7 @@ class Streams:
         """The client has ended its part of a stream."""
         if found.length is not None and found.length != found.received:
             raise StreamFault(PROTOCOL_ERROR)
-        self._answer(stream, found, found.request.finished(), ended=True)
+        self._answer(stream, found, found.request.finished(late=found.late), ended=True)
 
     def _answer(self, stream: int, found: _Stream, answer: Answer, *, ended: bool) -> None:
         del self._open[stream]

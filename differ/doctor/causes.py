@@ -17,6 +17,9 @@ LOSSES: Final = {
     "unreadable_entry": "something other than a proxy of a known version ships to the collector",
     "unreadable_response": "the capture filter in the proxies is of another version than the collector",
     "oversized_entry": "a response was shipped beyond every cap: the filter's cap is set too high",
+    "assembly_full": "more responses over ext_proc are unfinished at once than a collector has memory for: "
+    "add collectors",
+    "cut_short": "a collector hung or was stopped: proxies gave up what it took too long to read",
     "unknown_role": "a log name does not begin with primary, shadow or control: write role/service/version",
     "unknown_service": "neither the log name nor the proxy's cluster name says which service it is",
     "no_identifier": "a proxy shipped entries before it said who it is",
@@ -30,7 +33,7 @@ SKIPPED: Final = {
     "not_captured": "the capture filter did not see the response: it is missing from a proxy's chain, or "
     "another filter answered before it",
     "upgrade": "connections were upgraded (WebSocket); what follows is not compared",
-    "aborted": "clients went away before the response was complete",
+    "aborted": "clients went away before the response was complete, or a collector hung in the meantime",
 }
 """By the reason that the comparison gives; others explain themselves."""
 

@@ -64,6 +64,7 @@ class Listening:
         self.headers = headers
         self.body = b""
         self.ended = ""
+        self.late = False
         self._enough = int(headers.get(b"x-enough", b"0"))
         self._answer = BODIED if headers[b":path"] == b"/bodied" else PLAIN
 
@@ -72,21 +73,21 @@ class Listening:
         self.body += chunk
         return self._over("enough") if 0 < self._enough <= len(self.body) else None
 
-    def finished(self) -> Answer:
-        return self._over("finished")
+    def finished(self, *, late: bool) -> Answer:
+        return self._over("finished", late=late)
 
-    def overdue(self) -> Answer | None:
-        return None if self.headers[b":path"] == b"/lasting" else self._over("overdue")
+    def overdue(self, *, late: bool) -> Answer | None:
+        return None if self.headers[b":path"] == b"/lasting" else self._over("overdue", late=late)
 
-    def reset(self) -> None:
-        self._over("reset")
+    def reset(self, *, late: bool) -> None:
+        self._over("reset", late=late)
 
     def lost(self) -> None:
         self._over("lost")
 
-    def _over(self, ended: str) -> Answer:
+    def _over(self, ended: str, *, late: bool = False) -> Answer:
         assert not self.ended
-        self.ended = ended
+        self.ended, self.late = ended, late
         return self._answer
 
 
@@ -106,10 +107,12 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def serving() -> AsyncIterator[Server]:
+async def serving(behind: float = 0) -> AsyncIterator[Server]:
+    """A server that stood still for so many seconds until now."""
     server = Server()
-    listening = await asyncio.get_running_loop().create_server(
-        lambda: Connection(server.accept, server.connections), "127.0.0.1", 0
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(
+        lambda: Connection(server.accept, server.connections, loop.time() - behind), "127.0.0.1", 0
     )
     server.port = listening.sockets[0].getsockname()[1]
     try:

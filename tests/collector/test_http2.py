@@ -329,6 +329,29 @@ async def test_more_streams_than_are_allowed_are_refused(monkeypatch: pytest.Mon
         assert [(await client.next(HEADERS)).stream for _ in range(2)] == [1, 7]
 
 
+async def test_what_waited_while_the_server_stood_still_is_late_until_the_client_answers_a_ping() -> None:
+    async with serving(behind=10) as server, raw(server.port) as client:
+        client.send(opened(1), opened(3), opened(5), opened(7))
+        await client.answers()
+        (connection,) = server.connections
+        connection.expire(60)
+        connection.expire(60)  # one ping at a time
+        ping = await client.next(PING)
+        gone = frame(RST_STREAM, 0, 1, bytes(4))
+        client.send(gone, frame(PING, ACK, 0, b"another!"), data(b"", 3, ended=True))
+        client.send(frame(PING, ACK, 0, ping.payload))
+        await client.answers()
+        # What was begun before stays late.
+        client.send(opened(9), frame(RST_STREAM, 0, 5, bytes(4)), data(b"", 9, ended=True), opened(11))
+        await client.answers()
+        connection.expire(0)
+        connection.close()
+    assert [(request.ended, request.late) for request in server.requests] == [
+        ("reset", True), ("finished", True), ("reset", True), ("overdue", True), ("finished", False),
+        ("overdue", False),
+    ]  # fmt: skip
+
+
 async def test_streams_opened_and_reset_in_a_hurry_leave_nothing() -> None:
     async with serving() as server, raw(server.port) as client:
         for stream in range(1, 20_001, 2):

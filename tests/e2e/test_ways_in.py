@@ -169,8 +169,8 @@ async def running(way: str, redis: Any, redis_url: str) -> AsyncIterator[Running
         answers["/two-hops"] = functools.partial(calling, primary, port)
         others["/two-hops"] = functools.partial(calling, shadow, port)
         stock = (port, third.url)
-        async with mirroring(way, collector.address, primary.url, shadow.url, stock) as url:
-            yield Running(url, collector, primary, shadow, exits.aclose)
+        async with mirroring(way, collector.address, primary.url, shadow.url, stock) as proxy:
+            yield Running(proxy.url, collector, primary, shadow, exits.aclose)
 
 
 async def test_what_was_answered_is_what_is_paired(running: Running, way: str) -> None:

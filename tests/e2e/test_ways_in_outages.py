@@ -26,6 +26,8 @@ from tests.waiting import eventually
 
 LARGE = b"0123456789abcdef" * 327_680  # 5 MB
 MEGABYTE = 1024 * 1024
+GIVEN_UP_S = 5
+"""After which Envoy ends what a hung collector takes nothing of: deferred_close_timeout."""
 
 
 def envoy_memory() -> int:
@@ -50,6 +52,26 @@ async def load(url: str, count: int) -> None:
                 assert (got.status_code, len(got.content)) == (200, len(LARGE))
 
         await asyncio.gather(*[some() for _ in range(4)])
+
+
+async def envoy_counts(admin: Path, names: str) -> int:
+    """The sum of the counters of an Envoy that a regular expression finds."""
+    transport = httpx.AsyncHTTPTransport(uds=str(admin))
+    async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
+        said = (await client.get("/stats", params={"filter": names})).text
+    return sum(int(line.rpartition(":")[2]) for line in said.splitlines())
+
+
+async def collector_counts(port: int, family: str, **labels: str) -> int:
+    """The sum of a collector's samples that have these labels."""
+    async with httpx.AsyncClient() as client:
+        said = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    (found,) = [one for one in text_string_to_metric_families(said) if one.name == family]
+    return sum(
+        int(sample.value)
+        for sample in found.samples
+        if labels.items() <= sample.labels.items() and not sample.name.endswith("_created")
+    )
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -77,39 +99,38 @@ async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str,
         await eventually(again, "captures arrive again")
 
     async def caught_up() -> bool:
-        async with httpx.AsyncClient() as client:
-            said = (await client.get(f"http://127.0.0.1:{http_port}/metrics")).text
-        return way.endswith("access-log") or "mirrordiff_open_streams 0.0" in said
+        return way.endswith("access-log") or not await collector_counts(http_port, "mirrordiff_open_streams")
 
     async with (
         service(answers) as primary,
         service(answers) as shadow,
-        mirroring(way, Address("127.0.0.1", grpc_port), primary.url, shadow.url) as url,
+        mirroring(way, Address("127.0.0.1", grpc_port), primary.url, shadow.url) as proxy,
     ):
-        await load(url, 8)  # nobody has ever listened
+        await load(proxy.url, 8)  # nobody has ever listened
         with Process(["collector"], settings, tmp_path) as collector:
-            await recovers(url)
-            await load(url, 8)
+            await recovers(proxy.url)
+            await load(proxy.url, 8)
             memory = [envoy_memory()]
             for _ in range(2):
                 os.kill(collector.pid, signal.SIGSTOP)
-                await load(url, 24)
+                await load(proxy.url, 24)
                 memory.append(envoy_memory())
                 os.kill(collector.pid, signal.SIGCONT)
-                await recovers(url)
+                await recovers(proxy.url)
                 await eventually(caught_up, "what had waited is through")
             async with slowed(collector.pid):
-                await load(url, 16)
+                await load(proxy.url, 16)
                 memory.append(envoy_memory())
-            await recovers(url)
+            await recovers(proxy.url)
             if way.endswith("access-log"):
                 assert max(memory) < memory[0] + 100 * MEGABYTE
             # An exchange is given up soon after it has ended: 240 MB pass in each outage, and do not stay.
             assert max(memory[2:]) < memory[1] + 100 * MEGABYTE
+            assert not await collector_counts(http_port, "mirrordiff_captures_ended", end="no_response")
             collector.kill()
-            await load(url, 8)
+            await load(proxy.url, 8)
         with Process(["collector"], settings, tmp_path):
-            await recovers(url)
+            await recovers(proxy.url)
 
 
 async def test_what_arrived_and_what_envoy_counted_as_lost_is_what_was_asked(
@@ -136,17 +157,10 @@ async def test_what_arrived_and_what_envoy_counted_as_lost_is_what_was_asked(
             async with envoy(config) as admin:
 
                 async def lost() -> int:
-                    transport = httpx.AsyncHTTPTransport(uds=str(admin))
-                    async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
-                        said = (await client.get("/stats?filter=grpc_access_log.logs_dropped")).text
-                    return int(said.rpartition(":")[2])
+                    return await envoy_counts(admin, "grpc_access_log.logs_dropped")
 
                 async def arrived() -> int:
-                    async with httpx.AsyncClient() as client:
-                        said = (await client.get(f"http://127.0.0.1:{http_port}/metrics")).text
-                    families = {one.name: one.samples for one in text_string_to_metric_families(said)}
-                    samples = families.get("mirrordiff_captures", [])
-                    return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
+                    return await collector_counts(http_port, "mirrordiff_captures")
 
                 async def up() -> bool:
                     with contextlib.suppress(httpx.TransportError):
@@ -172,3 +186,59 @@ async def test_what_arrived_and_what_envoy_counted_as_lost_is_what_was_asked(
                 asked += 4
                 await eventually(all_told, "the same, with those that had waited")
                 assert before < await lost() < asked - 4
+
+
+async def test_what_a_hung_collector_has_slept_through_is_lost_and_is_no_fault_of_v2(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """Over ext_proc Envoy gives up what it cannot get rid of, as if the service had said nothing."""
+    grpc_port, http_port = free_ports(2)
+    settings: dict[str, object] = {
+        "redis_url": redis_url,
+        "collector_grpc": f"127.0.0.1:{grpc_port}",
+        "collector_http": f"127.0.0.1:{http_port}",
+    }
+    answers = {"/large": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(LARGE) + LARGE}
+
+    async def ended(*ends: str) -> int:
+        return sum([await collector_counts(http_port, "mirrordiff_captures_ended", end=end) for end in ends])
+
+    with Process(["collector"], settings, tmp_path) as collector:
+        async with (
+            service(answers) as primary,
+            service(answers) as shadow,
+            mirroring("istio-ext-proc", Address("127.0.0.1", grpc_port), primary.url, shadow.url) as proxy,
+        ):
+
+            async def all_seen() -> bool:
+                with contextlib.suppress(httpx.TransportError):
+                    return await ended("truncated") == 2 * asked
+                return False
+
+            asked = 0
+            await eventually(all_seen, lambda: f"the collector listens:\n{collector.said()}")
+            await load(proxy.url, 4)
+            asked = 4
+            await eventually(all_seen, "both sides of each have arrived")
+            clock = asyncio.get_running_loop().time
+            os.kill(collector.pid, signal.SIGSTOP)
+            until = clock() + GIVEN_UP_S + 2
+            while clock() < until:
+                await load(proxy.url, 8)
+                asked += 8
+            os.kill(collector.pid, signal.SIGCONT)
+            await load(proxy.url, 4)
+            asked += 4
+
+            async def through() -> bool:
+                return not await collector_counts(http_port, "mirrordiff_open_streams")
+
+            await eventually(through, "what had waited is through")
+            assert await envoy_counts(proxy.admin, "ext_proc.streams_started") == 2 * asked
+            whole, cut = await ended("complete", "truncated"), await ended("aborted")
+            cut += await collector_counts(http_port, "mirrordiff_captures_dropped", reason="cut_short")
+            lost = await envoy_counts(proxy.admin, "upstream_rq_pending_failure_eject")
+            # What was cut is counted here, and where Envoy gave up the connection as well, there too.
+            assert whole + lost <= 2 * asked <= whole + cut + lost
+            assert whole < 2 * asked
+            assert not await ended("no_response")

@@ -50,8 +50,8 @@ async def test_grpc_with_its_trailers(redis: Any, redis_url: str, way: str) -> N
         grpc_service() as primary,
         grpc_service() as shadow,
         collecting(redis_url, redis, clusters=clusters(way)) as collector,
-        mirroring(way, collector.address, primary, shadow, unsafe=True) as url,
-        grpc.aio.insecure_channel(url.removeprefix("http://")) as channel,
+        mirroring(way, collector.address, primary, shadow, unsafe=True) as proxy,
+        grpc.aio.insecure_channel(proxy.url.removeprefix("http://")) as channel,
     ):
         call: Any = channel.unary_unary(METHOD)
         assert await call(b"hello") == b"hello"
@@ -85,9 +85,9 @@ async def test_an_upgraded_connection_works_and_is_no_pair_to_compare(
         service({"/socket": echo}) as primary,
         service({"/socket": echo}) as shadow,
         collecting(redis_url, redis, clusters=clusters(way)) as collector,
-        mirroring(way, collector.address, primary.url, shadow.url) as url,
+        mirroring(way, collector.address, primary.url, shadow.url) as proxy,
     ):
-        host, port = url.removeprefix("http://").split(":")
+        host, port = proxy.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(
             b"GET /socket HTTP/1.1\r\nhost: shop\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
@@ -98,7 +98,7 @@ async def test_an_upgraded_connection_works_and_is_no_pair_to_compare(
             assert await reader.readexactly(3) == text
         writer.close()
         await writer.wait_closed()
-        async with httpx.AsyncClient(base_url=url) as client:
+        async with httpx.AsyncClient(base_url=proxy.url) as client:
             await client.get("/after")
         await collector.pair_of("/after")
     assert ("orders", "primary", "complete") not in {
@@ -118,9 +118,9 @@ async def test_a_client_that_goes_away_leaves_nothing_to_compare(
         service({"/slow": slowly}) as primary,
         service({"/slow": chunked(b"fine")}) as shadow,
         collecting(redis_url, redis, clusters=clusters(way)) as collector,
-        mirroring(way, collector.address, primary.url, shadow.url) as url,
+        mirroring(way, collector.address, primary.url, shadow.url) as proxy,
     ):
-        host, port = url.removeprefix("http://").split(":")
+        host, port = proxy.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /slow HTTP/1.1\r\nhost: shop\r\n\r\n")
         await reader.readuntil(b"half")
@@ -137,8 +137,8 @@ async def test_half_of_the_requests(redis: Any, redis_url: str, way: str) -> Non
         service() as primary,
         service() as shadow,
         collecting(redis_url, redis, clusters=clusters(way)) as collector,
-        mirroring(way, collector.address, primary.url, shadow.url, percent=50) as url,
-        httpx.AsyncClient(base_url=url) as client,
+        mirroring(way, collector.address, primary.url, shadow.url, percent=50) as proxy,
+        httpx.AsyncClient(base_url=proxy.url) as client,
     ):
         for number in range(60):
             await client.get(f"/{number}")

@@ -7,6 +7,7 @@ import contextlib
 import copy
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -108,10 +109,10 @@ async def collecting(redis_url: str, redis: Any, **settings: Any) -> AsyncIterat
 
 @dataclass
 class Mirror:
-    """An Envoy that mirrors, and the collector behind it."""
+    """An Envoy that mirrors: where it listens, and the socket of its administration."""
 
     url: str
-    collecting: Collecting
+    admin: Path
 
 
 def clusters(way: str) -> str:
@@ -132,8 +133,8 @@ async def mirroring(
     shadow: str,
     stock: tuple[int, str] | None = None,
     **further: Any,
-) -> AsyncIterator[str]:
-    """A real Envoy with the configuration that is shipped for a way in; gives its URL.
+) -> AsyncIterator[Mirror]:
+    """A real Envoy with the configuration that is shipped for a way in.
 
     ``stock`` is a port for the sidecar of a third service, and that service's URL.
     """
@@ -154,8 +155,8 @@ async def mirroring(
     add_routes(config, primary)
     if stock is not None:
         add_stock(config, collector, *stock)
-    async with envoy(config):
-        yield f"http://127.0.0.1:{port}"
+    async with envoy(config) as admin:
+        yield Mirror(f"http://127.0.0.1:{port}", admin)
 
 
 def add_routes(config: Any, url: str) -> None:
