@@ -186,6 +186,10 @@ async def test_what_arrived_and_what_envoy_counted_as_lost_is_what_was_asked(
                 asked += 4
                 await eventually(all_told, "the same, with those that had waited")
                 assert before < await lost() < asked - 4
+                async with slowed(collector.pid):
+                    await load(url, 40)
+                    asked += 40
+                await eventually(all_told, "the same, of one that was slow")
 
 
 async def test_what_a_hung_collector_has_slept_through_is_lost_and_is_no_fault_of_v2(
