@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,14 +18,19 @@ from tests.waiting import eventually
 
 
 class Process:
-    """One process; ended with its block, its log kept in ``folder`` for the message of a failed test."""
+    """One process; ended with its block, its log kept in ``folder`` for the message of a failed test.
 
-    def __init__(self, command: list[str], environment: dict[str, object], folder: Path) -> None:
+    ``within`` is a command that replaces itself by the one that it is given.
+    """
+
+    def __init__(
+        self, command: list[str], environment: dict[str, object], folder: Path, within: Sequence[str] = ()
+    ) -> None:
         self.log = folder / f"{'-'.join(command)}-{free_ports(1)[0]}.log"
         self._stderr = self.log.open("wb")
         settings = {f"MIRRORDIFF_{name.upper()}": str(value) for name, value in environment.items()}
         self.popen = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", *command],
+            [*within, sys.executable, "-W", "error", "-m", *command],
             env={**os.environ, **settings},
             stdout=self._stderr,
             stderr=self._stderr,

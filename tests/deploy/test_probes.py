@@ -1,7 +1,9 @@
-"""The probes of the manifests, asked of the processes as the kubelet asks them."""
+"""The probes of the manifests, asked of the processes as the kubelet asks them, on a read-only root."""
 
 from __future__ import annotations
 
+import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,31 @@ from tests.processes import Process
 from tests.waiting import eventually
 
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+
+READ_ONLY = (
+    "unshare",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-c",
+    'mount -o remount,bind,ro / && exec "$@"',
+    "-",
+)
+
+
+@cache
+def read_only_root() -> tuple[str, ...]:
+    """What a command runs within, for its root to be read-only; nothing where nobody may have that."""
+    try:
+        subprocess.run([*READ_ONLY, "sh", "-c", "! touch /read-only"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ()
+    return READ_ONLY
+
+
+def test_the_root_is_read_only_here() -> None:
+    if not read_only_root():
+        pytest.skip("no user may mount here: the test below runs on a writable root")
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -34,7 +61,7 @@ async def test_probes_find_a_process_ready(name: str, redis: Any, redis_url: str
             value = tokens(tmp_path)  # noqa: PLW2901
         variables[variable.removeprefix(PREFIX).lower()] = value
     variables["redis_url"] = redis_url
-    with Process(["differ", name], variables, tmp_path) as process:
+    with Process(["differ", name], variables, tmp_path, within=read_only_root()) as process:
         for kind in PROBES:
             probe = container[kind]
 
