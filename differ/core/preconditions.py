@@ -28,8 +28,8 @@ def preconditions(report: Report, policy: Policy, facts: SessionFacts, now_us: i
         Code.INSUFFICIENT_PAIRS,
         "enough pairs compared",
         met(ok=compared >= policy.min_pairs),
-        f"{compared}",
-        f"{policy.min_pairs}",
+        f"{compared:,}",
+        f"{policy.min_pairs:,}",
         have=compared,
         need=policy.min_pairs if compared < policy.min_pairs else None,
     )
@@ -39,7 +39,7 @@ def preconditions(report: Report, policy: Policy, facts: SessionFacts, now_us: i
         Code.LAG,
         "comparing keeps up",
         met(ok=facts.lag_us <= policy.max_lag * _SECOND),
-        f"{facts.lag_pairs} pairs wait, the oldest for {_time(facts.lag_us / _SECOND)}",
+        f"{facts.lag_pairs:,} pairs wait, the oldest for {_time(facts.lag_us / _SECOND)}",
         _time(policy.max_lag),
     )
     lost = facts.dropped + facts.evicted
@@ -170,7 +170,7 @@ def _required(report: Report, policy: Policy) -> Iterator[Check]:
             Code.REQUIRED_ENDPOINT_UNSEEN,
             "required endpoint compared",
             met(ok=compared > 0),
-            f"{compared} pairs" + (f", {skipped} skipped" if skipped and not compared else ""),
+            f"{compared:,} pairs" + (f", {skipped:,} skipped" if skipped and not compared else ""),
             "1 pair",
             endpoint=pattern,
             have=compared,
@@ -185,7 +185,7 @@ def _profile(profile: Profile, policy: Policy, now_us: int) -> Check:
         Code.PROFILE_STALE,
         "noise profile recent",
         met(ok=age <= policy.max_profile_age and not early),
-        f"{'from the future' if early else f'{_time(max(0.0, age))} old'}, of {pairs} pairs",
+        f"{'from the future' if early else f'{_time(max(0.0, age))} old'}, of {pairs:,} pairs",
         _time(policy.max_profile_age),
     )
 
