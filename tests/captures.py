@@ -13,6 +13,7 @@ from collector.metrics import Metrics
 from collector.pairing import pair_key
 from collector.settings import CollectorSettings
 from collector.sink import Sink
+from mirrordiff.redis_keys import PARTITIONS, partition_key
 from mirrordiff.v1.capture_pb2 import END_COMPLETE, ROLE_CONTROL, ROLE_PRIMARY, ROLE_SHADOW, Capture, Role
 
 ROLES = {"primary": ROLE_PRIMARY, "shadow": ROLE_SHADOW, "control": ROLE_CONTROL}
@@ -74,3 +75,8 @@ async def write(client: Any, halves: Iterable[Half], **settings: Any) -> Metrics
     sink.close()
     await writer
     return metrics
+
+
+async def drained(client: Any) -> bool:
+    """Whether nothing is left to be judged."""
+    return not any([await client.xlen(partition_key("ready", number)) for number in range(PARTITIONS)])

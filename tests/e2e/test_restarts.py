@@ -18,7 +18,8 @@ from differ.core.tally import Tally
 from differ.local.ports import LOOPBACK, free_ports
 from differ.store.evidence import Evidence
 from mirrordiff.process.redis import UNAVAILABLE, connect
-from mirrordiff.redis_keys import PARTITIONS, key, partition_key
+from mirrordiff.redis_keys import key
+from tests.captures import drained
 from tests.entries import entry, message, shipped
 from tests.processes import Process, worker
 from tests.servers import RedisCluster
@@ -115,10 +116,10 @@ async def totals(client: Any) -> tuple[int, int]:
     return sum(one.compared for one in endpoints), sum(one.different for one in endpoints)
 
 
-async def drained(client: Any) -> bool:
+async def all_judged(client: Any) -> bool:
     """Whether nothing is left to be judged; while a shard is away nobody can tell."""
     with contextlib.suppress(*UNAVAILABLE):
-        return not any([await client.xlen(partition_key("ready", number)) for number in range(PARTITIONS)])
+        return await drained(client)
     return False
 
 
@@ -202,7 +203,7 @@ async def test_rolling_restart_of_every_process_under_load(
         load.stop()
         await tasks[0]
         assert await collecting.stop() == 0, collecting.said()
-        await eventually(lambda: drained(redis), "everything is judged", within=60)
+        await eventually(lambda: all_judged(redis), "everything is judged", within=60)
         compared, different = await totals(redis)
 
         async def told_of_all() -> bool:
@@ -287,7 +288,7 @@ async def test_a_shard_lost_and_failed_over_under_load(tmp_path: Path) -> None:
                 gate.stop()
             await asyncio.gather(*sending, *gates)
             assert await process.stop() == 0, process.said()
-            await eventually(lambda: drained(client), lambda: f"all is judged:\n{judge.said()}", within=60)
+            await eventually(lambda: all_judged(client), lambda: f"all is judged:\n{judge.said()}", within=60)
             for each in (judge, serving):
                 assert await each.stop() == 0, each.said()
         compared, different = await totals(client)

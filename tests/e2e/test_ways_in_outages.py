@@ -192,8 +192,9 @@ async def test_what_arrived_and_what_envoy_counted_as_lost_is_what_was_asked(
                 await eventually(all_told, "the same, of one that was slow")
 
 
+@pytest.mark.parametrize("way", ["edge-ext-proc", "istio-ext-proc"])
 async def test_what_a_hung_collector_has_slept_through_is_lost_and_is_no_fault_of_v2(
-    redis: Any, redis_url: str, tmp_path: Path
+    redis: Any, redis_url: str, way: str, tmp_path: Path
 ) -> None:
     """Over ext_proc Envoy gives up what it cannot get rid of, as if the service had said nothing."""
     grpc_port, http_port = free_ports(2)
@@ -201,6 +202,7 @@ async def test_what_a_hung_collector_has_slept_through_is_lost_and_is_no_fault_o
         "redis_url": redis_url,
         "collector_grpc": f"127.0.0.1:{grpc_port}",
         "collector_http": f"127.0.0.1:{http_port}",
+        "clusters": clusters(way),
     }
     answers = {"/large": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(LARGE) + LARGE}
 
@@ -211,7 +213,7 @@ async def test_what_a_hung_collector_has_slept_through_is_lost_and_is_no_fault_o
         async with (
             service(answers) as primary,
             service(answers) as shadow,
-            mirroring("istio-ext-proc", Address("127.0.0.1", grpc_port), primary.url, shadow.url) as proxy,
+            mirroring(way, Address("127.0.0.1", grpc_port), primary.url, shadow.url) as proxy,
         ):
 
             async def all_seen() -> bool:

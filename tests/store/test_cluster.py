@@ -11,15 +11,10 @@ from differ.core.tally import Tally
 from differ.store.evidence import Evidence
 from differ.store.examples import Examples
 from mirrordiff.process.redis import UnsuitableRedis, check_suitable, connect
-from mirrordiff.redis_keys import PARTITIONS, partition_key
-from tests.captures import Half, pair, write
+from tests.captures import Half, drained, pair, write
 from tests.processes import worker
 from tests.servers import PRODUCTS, Product, RedisCluster
 from tests.waiting import eventually
-
-
-async def drained(client: Any) -> bool:
-    return not any([await client.xlen(partition_key("ready", number)) for number in range(PARTITIONS)])
 
 
 async def tally_of(evidence: Evidence, service: str) -> Tally:

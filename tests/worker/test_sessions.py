@@ -24,11 +24,11 @@ from differ.worker.builds import Builds
 from mirrordiff.process.redis import UNAVAILABLE, connect
 from mirrordiff.redis_keys import key
 from mirrordiff.v1.capture_pb2 import END_NO_RESPONSE
-from tests.captures import JSON_HEADERS, Half, pair, write
+from tests.captures import JSON_HEADERS, Half, drained, pair, write
 from tests.processes import Process, worker
 from tests.servers import RedisServer
 from tests.waiting import eventually
-from tests.worker.test_worker import all_judged, drained, only_session, totals
+from tests.worker.test_worker import all_judged, only_session, totals
 
 
 def words(number: int) -> str:

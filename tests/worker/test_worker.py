@@ -13,15 +13,10 @@ from differ.core.tally import Tally
 from differ.store.evidence import Evidence, Session
 from differ.store.examples import Examples
 from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
-from tests.captures import Half, pair, write
+from tests.captures import Half, drained, pair, write
 from tests.processes import Process, worker
 from tests.servers import ON_EACH_PRODUCT, RedisServer
 from tests.waiting import eventually
-
-
-async def drained(client: Any) -> bool:
-    """Whether nothing is left to be judged."""
-    return not any([await client.xlen(partition_key("ready", number)) for number in range(PARTITIONS)])
 
 
 async def all_judged(client: Any, process: Process) -> None:
