@@ -49,8 +49,7 @@ async def run(
         listener = Listener(intake, clusters, settings.exchange_time)
         await listener.start(settings.collector_grpc, secured)
         writer = asyncio.create_task(sink.run(), name="sink")
-        app = http.health_app(metrics.registry, ready)
-        app.add_route("/v1/captures", Posts(intake, settings.post_cap).answer, methods=["POST"])
+        app = http.health_app(metrics.registry, ready, Posts(intake, settings.post_cap).route)
         await stack.enter_async_context(http.serve(app, settings.collector_http, secured=secured))
         if settings.collector_health is not None:
             health = http.health_app(metrics.registry, ready)

@@ -23,6 +23,7 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from collector.captured import Unusable
 from collector.documents import keyed, parse, source_of
@@ -100,6 +101,11 @@ class Posts:
     def __init__(self, intake: Intake, most_bytes: int) -> None:
         self._intake = intake
         self._most_bytes = most_bytes
+
+    @property
+    def route(self) -> Route:
+        """Where it is served."""
+        return Route("/v1/captures", self.answer, methods=["POST"])
 
     async def answer(self, request: Request) -> Response:
         """Answer one post."""

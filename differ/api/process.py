@@ -13,6 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from differ.api.app import create_app, health_app
+from differ.api.binding import bind
 from differ.api.bounds import LARGEST_REQUEST
 from differ.api.diffs import Diffs
 from differ.api.entrance import Entrance, entrance
@@ -32,7 +33,6 @@ from differ.store.reviews import Reviews
 from mirrordiff.process import http
 from mirrordiff.process.logs import logger
 from mirrordiff.process.redis import UNAVAILABLE, check_suitable, connect, redact_url
-from mirrordiff.process.tls import bind
 from mirrordiff.v1 import report_service_pb2
 from mirrordiff.v1.report_service_pb2_grpc import add_ReportServiceServicer_to_server
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from collector.intake import Intake
 from collector.metrics import Metrics
@@ -76,9 +76,8 @@ async def endpoint(url: str, redis: Any, *, writing: bool = True, **settings: An
     metrics = Metrics()
     store = connect(url, name="test-collector")
     sink = Sink(store, configured, metrics)
-    app = FastAPI()
     posts = Posts(Intake(sink, Redaction(), configured.body_cap, metrics), configured.post_cap)
-    app.add_route("/v1/captures", posts.answer, methods=["POST"])
+    app = Starlette(routes=[posts.route])
     writer = asyncio.create_task(sink.run()) if writing else None
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://collector") as client:
         yield Endpoint(client, sink, redis)

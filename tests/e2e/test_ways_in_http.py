@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from collector.intake import Intake
 from collector.metrics import Metrics
@@ -57,9 +57,8 @@ async def collecting(
     metrics = Metrics()
     store = connect(url, name="test-collector")
     sink = Sink(store, configured, metrics)
-    app = FastAPI()
     posts = Posts(Intake(sink, Redaction(), configured.body_cap, metrics), configured.post_cap)
-    app.add_route("/v1/captures", posts.answer, methods=["POST"])
+    app = Starlette(routes=[posts.route])
 
     async def write() -> None:
         if writes is not None:

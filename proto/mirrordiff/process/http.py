@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
 import uvicorn
-from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from mirrordiff.process.settings import Address
 from mirrordiff.process.tls import Tls
@@ -84,24 +87,23 @@ def _cut_off(server: uvicorn.Server, unread: float) -> None:
         listening.setsockopt(socket.IPPROTO_TCP, option, round(unread * 1000))
 
 
-def health_app(registry: CollectorRegistry, ready: Callable[[], Awaitable[str]]) -> FastAPI:
-    """``/livez`` (this process answers), ``/readyz`` (it can do its work) and ``/metrics``.
+def health_app(
+    registry: CollectorRegistry, ready: Callable[[], Awaitable[str]], *further: Route
+) -> Starlette:
+    """``/livez`` (this process answers), ``/readyz`` (it can work) and ``/metrics``; further routes, too.
 
     ``ready`` returns what is missing, empty where nothing is.
     """
-    app = FastAPI(title="mirrordiff", docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/livez")
-    async def livez() -> Response:
+    async def livez(_: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
 
-    @app.get("/readyz")
-    async def readyz() -> Response:
+    async def readyz(_: Request) -> Response:
         missing = await ready()
         return Response(f"{missing or 'ok'}\n", status_code=503 if missing else 200, media_type="text/plain")
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    return app
+    own = [Route(f"/{endpoint.__name__}", endpoint) for endpoint in (livez, readyz, metrics)]
+    return Starlette(routes=[*own, *further])

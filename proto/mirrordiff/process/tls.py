@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import grpc
 from pydantic import Field
 
 from mirrordiff.process.logs import logger
-from mirrordiff.process.settings import PREFIX, Address, Settings, SettingsError
+from mirrordiff.process.settings import PREFIX, Settings, SettingsError
 
 log = logger("mirrordiff.tls")
 
@@ -71,6 +70,14 @@ class _Files:
         return made
 
 
+class Pem(NamedTuple):
+    """What is in the files."""
+
+    cert: bytes
+    key: bytes
+    client_ca: bytes | None
+
+
 class Tls:
     """What servers are secured with."""
 
@@ -94,33 +101,24 @@ class Tls:
         served.sni_callback = fresh  # called in each handshake, for a client that names no server, too
         return served
 
-    def grpc(self) -> grpc.ServerCredentials:
-        """For a gRPC server."""
+    @property
+    def asks_clients(self) -> bool:
+        """Whether clients must show a certificate."""
+        return self._files.client_ca is not None
 
-        served = self._pem
-
-        def fresh() -> Any:  # the certificates where they are others than those served, else None
-            nonlocal served
-            self._reload()
-            if self._pem is served:
-                return None
-            served = self._pem
-            return self._certificates()
-
-        return grpc.dynamic_ssl_server_credentials(
-            self._certificates(), fresh, require_client_authentication=self._files.client_ca is not None
-        )
+    def pem(self) -> Pem:
+        """The files as they are now; the same object for as long as they do not change."""
+        self._reload()
+        return self._pem
 
     def _made(self) -> dict[str, ssl.SSLContext]:
         return {protocol: self._files.context(protocol) for protocol in ("http/1.1", "h2")}
 
-    def _certificates(self) -> Any:  # grpc's type has no stub
-        cert, key, client_ca = self._pem
-        return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=client_ca)
-
-    def _read(self) -> tuple[bytes, bytes, bytes | None]:
+    def _read(self) -> Pem:
         ca = self._files.client_ca
-        return self._files.cert.read_bytes(), self._files.key.read_bytes(), ca.read_bytes() if ca else None
+        return Pem(
+            self._files.cert.read_bytes(), self._files.key.read_bytes(), ca.read_bytes() if ca else None
+        )
 
     def _reload(self) -> None:
         mark = self._files.mark()
@@ -193,10 +191,3 @@ def _unusable(load: Callable[[], Any]) -> str:
             return "is not the key of this certificate"
         return "cannot be used: it must be PEM, a key without a passphrase"
     return ""
-
-
-def bind(server: grpc.aio.Server, address: Address, secured: Tls | None) -> int:
-    """Let a gRPC server listen; returns the port. Raises RuntimeError where the address is taken."""
-    if secured is None:
-        return server.add_insecure_port(str(address))
-    return server.add_secure_port(str(address), secured.grpc())
