@@ -24,7 +24,7 @@ from collector.redaction import Redaction
 from collector.settings import CollectorSettings
 from collector.sink import Sink
 from differ.cli import cli
-from differ.local.ports import free_ports
+from differ.local.ports import free_ports, why_not_free
 from differ.proxies import nginx
 from differ.proxies.names import Names
 from mirrordiff.asgi import Capture
@@ -41,6 +41,14 @@ from tests.waiting import eventually
 def an_address() -> Address:
     """One that is free."""
     return Address("127.0.0.1", free_ports(1)[0])
+
+
+def an_address_with_hops() -> Address:
+    """One that is free, as are the two ports after it, on which nginx captures."""
+    while True:
+        found = an_address()
+        if not any(why_not_free(Address(found.host, found.port + hop)) for hop in (1, 2)):
+            return found
 
 
 @contextlib.asynccontextmanager
@@ -117,7 +125,7 @@ async def test_nginx_mirrors_and_captures(redis: Any, redis_url: str, tmp_path: 
     names = set(CASES) - {"trailers", "cut", "large"}
     answers: dict[str, Answer] = {f"/{name}": CASES[name].primary for name in names}
     others = answers | {f"/{name}": case.shadow for name, case in CASES.items() if case.shadow is not None}
-    (port,) = free_ports(1)
+    listen = an_address_with_hops()
     async with (
         service(answers) as primary,
         service(others) as shadow,
@@ -127,14 +135,14 @@ async def test_nginx_mirrors_and_captures(redis: Any, redis_url: str, tmp_path: 
             primary=primary.url,
             shadow=shadow.url,
             collector=collector.address,
-            listen=Address("127.0.0.1", port),
+            listen=listen,
         )
         shipped = nginx.configuration(configured)
         hasty = shipped.replace("proxy_read_timeout 30s;", "proxy_read_timeout 1s;")
         assert hasty != shipped
         async with (
             running_nginx(hasty, tmp_path),
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+            httpx.AsyncClient(base_url=f"http://{listen}") as client,
         ):
             for name in names:
                 got = await client.request(CASES[name].method, f"/{name}")
@@ -165,7 +173,7 @@ async def test_nginx_posts_again_what_the_collector_had_no_room_for(
     large = 400
     answers = {f"/{number}": CASES["plain"].primary for number in range(5)}
     answers[f"/{large}"] = answer(bytes(100_000))
-    listen, address, writes = an_address(), an_address(), asyncio.Event()
+    listen, address, writes = an_address_with_hops(), an_address(), asyncio.Event()
     async with service(answers) as primary, service(answers) as shadow:
         names = Names(primary=primary.url, shadow=shadow.url, collector=address, listen=listen)
         async with (
