@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,6 +20,7 @@ from differ.local.plan import API_PORT, GRPC_PORT, LISTEN_PORT, Flags, Plan
 from differ.local.ports import LOOPBACK, free_ports, why_not_free
 from differ.local.process import Child
 from differ.local.scratch import private_directory
+from differ.local.signalled import Signalled
 from differ.local.stack import Stack
 from mirrordiff.process.settings import Address
 
@@ -105,7 +105,7 @@ def _shop(directory: Path, version: str, address: Address) -> Child:
     return Child(version, command, log=directory / f"{version}.log")
 
 
-def _send(plan: Plan, count: int, stop: threading.Event) -> int:
+def _send(plan: Plan, count: int, stop: Signalled) -> int:
     """Send the requests; gives how many were answered."""
     statuses = send(plan.listen, shop.requests(count), stop=stop)
     with _progress(statuses, count, f"Sending {count:,} requests") as sent:
@@ -115,7 +115,7 @@ def _send(plan: Plan, count: int, stop: threading.Event) -> int:
     return answered
 
 
-def _wait_until_judged(stack: Stack, answered: int, stop: threading.Event) -> None:
+def _wait_until_judged(stack: Stack, answered: int, stop: Signalled) -> None:
     """Wait until the workers have counted as many pairs as there were answers, or the time is over."""
     with _progress(_newly_judged(stack, answered, stop), answered, "Comparing the answers") as judged:
         total = sum(1 for _ in judged)
@@ -125,7 +125,7 @@ def _wait_until_judged(stack: Stack, answered: int, stop: threading.Event) -> No
         click.echo(f"{answered - total:,} pairs were not judged within {JUDGED_WITHIN:.0f} s.", err=True)
 
 
-def _newly_judged(stack: Stack, expected: int, stop: threading.Event) -> Iterator[None]:
+def _newly_judged(stack: Stack, expected: int, stop: Signalled) -> Iterator[None]:
     """One item for each pair that was judged since, up to as many as are expected."""
     given, deadline = 0, time.monotonic() + JUDGED_WITHIN
     while given < expected and time.monotonic() < deadline and stack.ended() is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,6 +18,7 @@ from differ.cli.live import LiveView, wants_live
 from differ.local import probe, profile
 from differ.local.plan import API_PORT, GRPC_PORT, LISTEN_PORT, Flags, Plan, Problems, check
 from differ.local.scratch import private_directory
+from differ.local.signalled import Signalled
 from differ.local.stack import CannotStartError, Stack, StopRequested
 from mirrordiff.process.redis import UNAVAILABLE
 
@@ -116,9 +116,9 @@ def checked(flags: Flags) -> Plan:
 
 
 @contextmanager
-def stopping() -> Iterator[tuple[threading.Event, threading.Event]]:
+def stopping() -> Iterator[tuple[Signalled, Signalled]]:
     """Two events: set by the first and by the second signal to stop."""
-    stop, hurry = threading.Event(), threading.Event()
+    stop, hurry = Signalled(), Signalled()
 
     def on_signal(_: int, __: FrameType | None) -> None:
         (hurry if stop.is_set() else stop).set()
@@ -133,9 +133,7 @@ def stopping() -> Iterator[tuple[threading.Event, threading.Event]]:
 
 
 @contextmanager
-def running(
-    plan: Plan, stop: threading.Event, hurry: threading.Event, *, verbose: bool = False
-) -> Iterator[Stack]:
+def running(plan: Plan, stop: Signalled, hurry: Signalled, *, verbose: bool = False) -> Iterator[Stack]:
     """A started stack; all of it is gone at the end, processes and files.
 
     Ends the command where it cannot be started.

@@ -7,13 +7,14 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 
+from differ.local.signalled import Signalled
 from mirrordiff.process.settings import Address
 
 TIMEOUT = 30.0
 """Seconds that one answer may take."""
 
 
-def send(address: Address, paths: Sequence[str], *, clients: int = 8, stop: threading.Event) -> Iterator[int]:
+def send(address: Address, paths: Sequence[str], *, clients: int = 8, stop: Signalled) -> Iterator[int]:
     """Send a GET of each path; gives the status of each answer as it comes, 0 where there was none.
 
     Ends early once ``stop`` is set. Every request is sent once: none is repeated.

@@ -20,7 +20,6 @@ import asyncio
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from differ.local.envoy_config import Topology, bootstrap
 from differ.local.plan import Plan
 from differ.local.ports import LOOPBACK, free_ports
 from differ.local.process import Child
+from differ.local.signalled import Signalled
 from mirrordiff.process.redis import (
     UNAVAILABLE,
     RedisError,
@@ -80,14 +80,14 @@ class Stack:
         plan: Plan,
         directory: Path,
         *,
-        stop: threading.Event,
-        hurry: threading.Event | None = None,
+        stop: Signalled,
+        hurry: Signalled | None = None,
         show: Callable[[str, str], None] | None = None,
     ) -> None:
         self._plan = plan
         self._directory = directory
         self._stop = stop
-        self._hurry = hurry or threading.Event()
+        self._hurry = hurry or Signalled()
         self._show = show
         self._shown: dict[str, int] = {}
         self._parts: dict[str, _Part] = {}

@@ -244,7 +244,7 @@ async def test_what_a_hung_collector_has_slept_through_is_lost_and_is_no_fault_o
             whole, cut = await ended("complete", "truncated"), await ended("aborted")
             cut += await collector_counts(http_port, "mirrordiff_captures_dropped", reason="cut_short")
             lost = await envoy_counts(proxy.admin, "upstream_rq_pending_failure_eject")
-            # What was cut is counted here, and where Envoy gave up the connection as well, there too.
-            assert whole + lost <= 2 * asked <= whole + cut + lost
+            # What came before Envoy gave a connection up is counted on both sides, and nothing on neither.
+            assert 2 * asked <= whole + cut + lost
             assert whole < 2 * asked
             assert not await ended("no_response")
