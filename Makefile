@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml uv.lock proto/build_hook.py $(shell find proto -name '*
 demo: $(STAMP)  ## v1, a v2 with planted faults, a real Envoy between: watch it find them (ONCE=1: end with the gate's exit code)
 	@$(BIN)/mirrordiff demo $(if $(ONCE),--once)
 
-# A test waits for other processes most of the time: with two of them on a core the next one has begun.
+# A worker for each core, with servers of its own; one that is done takes over what is left to another.
 test: $(STAMP) $(if $(ARGS),,browser)  ## all tests
 	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses=auto --dist=worksteal)
 

@@ -71,33 +71,29 @@ def _documents(entries: list[Any], fixed: dict[str, str]) -> Iterator[dict[str, 
         packed = content.get("encoding") == "base64"
         # Recorders leave out what was too long for them, or is not kept any more.
         left_out = "text" not in content and content.get("size", 0) > 0
-        yield (
-            fixed
-            | {
-                "method": request["method"],
-                "path": path,
-                "authority": url.netloc.rpartition("@")[2],
-                "pair_id": asked.get("x-mirrordiff-pair", ""),
-                "request_id": asked.get("x-request-id") or f"har-{seen[asked_for]}",
-                "request_body": body,
-                "request_headers": [
-                    [header["name"], header["value"]]
-                    for header in request["headers"]
-                    if header["name"].lower() not in SECRET and not header["name"].startswith(":")
-                ],
-                "status": max(0, response["status"]),
-                "headers": [
-                    [header["name"], header["value"]]
-                    for header in response["headers"]
-                    # Recorders keep the body unpacked and whole, and tell HTTP/2's pseudo headers.
-                    if header["name"].lower()
-                    not in {"content-encoding", "content-length", "transfer-encoding"}
-                    and not header["name"].startswith(":")
-                ],
-                "body_base64" if packed else "body": content.get("text", ""),
-                "started_us": round(datetime.fromisoformat(entry["startedDateTime"]).timestamp() * 1_000_000),
-                "duration_ms": max(0, entry.get("time", 0)),
-                "id": os.urandom(12).hex(),
-            }
-            | ({"end": "not_captured"} if left_out else {})
-        )
+        yield fixed | {
+            "method": request["method"],
+            "path": path,
+            "authority": url.netloc.rpartition("@")[2],
+            "pair_id": asked.get("x-mirrordiff-pair", ""),
+            "request_id": asked.get("x-request-id") or f"har-{seen[asked_for]}",
+            "request_body": body,
+            "request_headers": [
+                [header["name"], header["value"]]
+                for header in request["headers"]
+                if header["name"].lower() not in SECRET and not header["name"].startswith(":")
+            ],
+            "status": max(0, response["status"]),
+            "headers": [
+                [header["name"], header["value"]]
+                for header in response["headers"]
+                # Recorders keep the body unpacked and whole, and tell HTTP/2's pseudo headers.
+                if header["name"].lower() not in {"content-encoding", "content-length", "transfer-encoding"}
+                and not header["name"].startswith(":")
+            ],
+            "body_base64" if packed else "body": content.get("text", ""),
+            "started_us": round(datetime.fromisoformat(entry["startedDateTime"]).timestamp() * 1_000_000),
+            "duration_ms": max(0, entry.get("time", 0)),
+            "id": os.urandom(12).hex(),
+            "end": "not_captured" if left_out else None,
+        }

@@ -25,6 +25,7 @@ from collector.http2.frames import (
     frame,
     settings,
 )
+from tests.waiting import eventually
 
 Fields = Sequence[tuple[str, str]]
 
@@ -121,7 +122,11 @@ async def serving(behind: float = 0) -> AsyncIterator[Server]:
         listening.close()
         for connection in list(server.connections):
             connection.close(at_once=True)
-        await asyncio.sleep(0)
+
+        async def gone() -> bool:
+            return not server.connections
+
+        await eventually(gone, "the server's connections are gone")
 
 
 class Frame(NamedTuple):

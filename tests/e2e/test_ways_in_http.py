@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +20,7 @@ from starlette.applications import Starlette
 
 from collector.intake import Intake
 from collector.metrics import Metrics
-from collector.posts import Posts
+from collector.posts import MOST_ERRORS, Posts
 from collector.redaction import Redaction
 from collector.settings import CollectorSettings
 from collector.sink import Sink
@@ -28,6 +29,7 @@ from differ.local.ports import free_ports, why_not_free
 from differ.proxies import nginx
 from differ.proxies.names import Names
 from mirrordiff.asgi import Capture
+from mirrordiff.posting import MOST_LINES
 from mirrordiff.process import http
 from mirrordiff.process.redis import connect
 from mirrordiff.process.settings import Address
@@ -199,6 +201,14 @@ async def test_nginx_posts_again_what_the_collector_had_no_room_for(
 
                 await all_accounted_for(collector, 26)
             assert "mirrordiff lost" not in said()
+
+
+def test_every_line_of_a_post_that_is_refused_is_named() -> None:
+    """Or senders could not tell which to send again."""
+    (in_nginx,) = re.findall(
+        r"const IN_ONE_POST = ([0-9]+);", files("differ.proxies").joinpath("capture.njs").read_text()
+    )
+    assert max(MOST_LINES, int(in_nginx)) <= MOST_ERRORS
 
 
 Scope = dict[str, Any]

@@ -25,9 +25,22 @@ from tests.processes import Process, slowed
 from tests.waiting import eventually
 
 LARGE = b"0123456789abcdef" * 327_680  # 5 MB
+ANSWERS = {"/large": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(LARGE) + LARGE}
 MEGABYTE = 1024 * 1024
 GIVEN_UP_S = 5
 """After which Envoy ends what a hung collector takes nothing of: deferred_close_timeout."""
+
+
+def collecting(redis_url: str, way: str = "") -> tuple[dict[str, object], Address, int]:
+    """A collector's settings, where it takes streams, and the port of its metrics."""
+    streams, metrics = (Address("127.0.0.1", port) for port in free_ports(2))
+    settings: dict[str, object] = {
+        "redis_url": redis_url,
+        "collector_grpc": streams,
+        "collector_http": metrics,
+        "clusters": clusters(way),
+    }
+    return settings, streams, metrics.port
 
 
 def envoy_memory() -> int:
@@ -76,14 +89,7 @@ async def collector_counts(port: int, family: str, **labels: str) -> int:
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str, tmp_path: Path) -> None:
-    grpc_port, http_port = free_ports(2)
-    settings: dict[str, object] = {
-        "redis_url": redis_url,
-        "collector_grpc": f"127.0.0.1:{grpc_port}",
-        "collector_http": f"127.0.0.1:{http_port}",
-        "clusters": clusters(way),
-    }
-    answers = {"/large": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(LARGE) + LARGE}
+    settings, streams, http_port = collecting(redis_url, way)
 
     async def paired() -> int:
         return sum([await redis.xlen(partition_key("ready", number)) for number in range(PARTITIONS)])
@@ -102,9 +108,9 @@ async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str,
         return way.endswith("access-log") or not await collector_counts(http_port, "mirrordiff_open_streams")
 
     async with (
-        service(answers) as primary,
-        service(answers) as shadow,
-        mirroring(way, Address("127.0.0.1", grpc_port), primary.url, shadow.url) as proxy,
+        service(ANSWERS) as primary,
+        service(ANSWERS) as shadow,
+        mirroring(way, streams, primary.url, shadow.url) as proxy,
     ):
         await load(proxy.url, 8)  # nobody has ever listened
         with Process(["collector"], settings, tmp_path) as collector:
@@ -137,20 +143,10 @@ async def test_what_arrived_and_what_envoy_counted_as_lost_is_what_was_asked(
     redis: Any, redis_url: str, tmp_path: Path
 ) -> None:
     """With a collector that stands still until Envoy's buffer is over, and then goes on."""
-    port, grpc_port, http_port = free_ports(3)
-    settings: dict[str, object] = {
-        "redis_url": redis_url,
-        "collector_grpc": f"127.0.0.1:{grpc_port}",
-        "collector_http": f"127.0.0.1:{http_port}",
-    }
-    async with service(
-        {"/large": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(LARGE) + LARGE}
-    ) as v1:
-        names = Names(
-            primary=v1.url,
-            collector=Address("127.0.0.1", grpc_port),
-            listen=Address("127.0.0.1", port),
-        )
+    settings, streams, http_port = collecting(redis_url)
+    (port,) = free_ports(1)
+    async with service(ANSWERS) as v1:
+        names = Names(primary=v1.url, collector=streams, listen=Address("127.0.0.1", port))
         config = yaml.safe_load(render(Kind.PRIMARY_SIDECAR, Way.ACCESS_LOG, names))
         url = f"http://127.0.0.1:{port}"
         with Process(["collector"], settings, tmp_path) as collector:
@@ -197,23 +193,16 @@ async def test_what_a_hung_collector_has_slept_through_is_lost_and_is_no_fault_o
     redis: Any, redis_url: str, way: str, tmp_path: Path
 ) -> None:
     """Over ext_proc Envoy gives up what it cannot get rid of, as if the service had said nothing."""
-    grpc_port, http_port = free_ports(2)
-    settings: dict[str, object] = {
-        "redis_url": redis_url,
-        "collector_grpc": f"127.0.0.1:{grpc_port}",
-        "collector_http": f"127.0.0.1:{http_port}",
-        "clusters": clusters(way),
-    }
-    answers = {"/large": b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(LARGE) + LARGE}
+    settings, streams, http_port = collecting(redis_url, way)
 
     async def ended(*ends: str) -> int:
         return sum([await collector_counts(http_port, "mirrordiff_captures_ended", end=end) for end in ends])
 
     with Process(["collector"], settings, tmp_path) as collector:
         async with (
-            service(answers) as primary,
-            service(answers) as shadow,
-            mirroring(way, Address("127.0.0.1", grpc_port), primary.url, shadow.url) as proxy,
+            service(ANSWERS) as primary,
+            service(ANSWERS) as shadow,
+            mirroring(way, streams, primary.url, shadow.url) as proxy,
         ):
 
             async def all_seen() -> bool:
@@ -245,6 +234,6 @@ async def test_what_a_hung_collector_has_slept_through_is_lost_and_is_no_fault_o
             cut += await collector_counts(http_port, "mirrordiff_captures_dropped", reason="cut_short")
             lost = await envoy_counts(proxy.admin, "upstream_rq_pending_failure_eject")
             # What came before Envoy gave a connection up is counted on both sides, and nothing on neither.
-            assert 2 * asked <= whole + cut + lost
+            assert max(whole + cut, lost) <= 2 * asked <= whole + cut + lost
             assert whole < 2 * asked
             assert not await ended("no_response")
