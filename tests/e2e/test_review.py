@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,9 @@ POLICY = "{tolerance: 30%, min_pairs: 20, min_duration: 1s}"
 NOTE = "the tax office <i>asked</i> for it"
 
 
-async def traffic(client: Any) -> None:
+async def traffic(client: Any, over: asyncio.Event) -> None:
     """Mirrored requests to two services, one of them with a total that v2 counts otherwise."""
-    for start in count(step=10):
+    for start in takewhile(lambda _: not over.is_set(), count(step=10)):
         halves = [
             half
             for number in range(start, start + 10)
@@ -44,16 +43,17 @@ async def traffic(client: Any) -> None:
 async def address(redis_url: str, redis: Any, tmp_path: Path) -> AsyncIterator[str]:
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
-    flowing = asyncio.create_task(traffic(redis))
+    over = asyncio.Event()
+    flowing = asyncio.create_task(traffic(redis, over))
     try:
         with worker(redis_url, tmp_path) as judge:
             async with api_process(redis_url, MIRRORDIFF_POLICY=str(policy)) as started:
                 yield f"http://{started}"
             assert await judge.stop() == 0, judge.said()
     finally:
-        flowing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await flowing
+        # Not cancelled: what it awaits may end at that very moment, and it would go on for ever.
+        over.set()
+        await flowing
 
 
 def patient(window: WebDriver) -> WebDriverWait[WebDriver]:
