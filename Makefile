@@ -8,7 +8,7 @@ STAMP := .venv/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test browser lint format bench sbom audit lock clean
+.PHONY: help install demo test programs lint format bench sbom audit lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,19 +27,24 @@ demo: $(STAMP)  ## v1, a v2 with planted faults, a real Envoy between: watch it 
 	@$(BIN)/mirrordiff demo $(if $(ONCE),--once)
 
 # A worker for each core, with servers of its own; one that is done takes over what is left to another.
-test: $(STAMP) $(if $(ARGS),,browser)  ## all tests
+test: $(STAMP) $(if $(ARGS),,programs)  ## all tests
 	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses=auto --dist=worksteal)
 
-# No wheel brings a browser. Debian's is installed where that is allowed; elsewhere it is asked for.
-browser:
-	@if ! { { command -v chromium || command -v google-chrome; } && command -v chromedriver; } >/dev/null; then \
-	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	        apt-get update --quiet && DEBIAN_FRONTEND=noninteractive \
-	            apt-get install --yes --quiet --no-install-recommends chromium chromium-driver; \
-	    else \
-	        echo "The report page is tested in Chromium: install chromium and chromedriver first" \
-	            "(Debian: apt-get install chromium chromium-driver)." >&2; exit 1; \
+# No wheel brings these. Debian's are installed where that is allowed. Elsewhere the browser is asked for, and
+# what needs promtool or a Redis 7 is skipped, with the reason.
+programs:
+	@browser=$$({ command -v chromium || command -v google-chrome; } && command -v chromedriver); \
+	missing="$$([ "$$browser" ] || echo chromium chromium-driver) \
+	    $$(command -v promtool >/dev/null || echo prometheus) \
+	    $$(command -v redis-server >/dev/null || echo redis-server)"; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    if [ "$$(echo $$missing)" ]; then \
+	        apt-get update --quiet && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+	            apt-get install --yes --quiet --no-install-recommends $$missing; \
 	    fi; \
+	elif [ -z "$$browser" ]; then \
+	    echo "The report page is tested in Chromium: install chromium and chromedriver first" \
+	        "(Debian: apt-get install chromium chromium-driver)." >&2; exit 1; \
 	fi
 
 lint: $(STAMP)  ## style and types, as CI sees them

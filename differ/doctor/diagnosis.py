@@ -19,7 +19,7 @@ ODD = 0.01
 """The share of pairs from which on skips and losses are worth a word."""
 
 PAIRED = 0.95
-OLDEST = (7, 2)
+OLDEST = (7, 0)
 
 
 class Level(IntEnum):
@@ -67,7 +67,7 @@ def _redis(seen: Observed) -> Iterator[Finding]:
 def _server(server: Server, seen: Observed) -> Iterator[Finding]:
     if server.version and server.version[:2] < OLDEST:
         yield Finding(
-            Level.WRONG, "redis", f"{server.product} is too old", "Redis 7.2 and Valkey 8 are new enough"
+            Level.WRONG, "redis", f"{server.product} is too old", "Redis 7.0 and Valkey 8 are new enough"
         )
     if server.role and server.role != "master":
         yield Finding(

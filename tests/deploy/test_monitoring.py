@@ -41,7 +41,9 @@ def expressions() -> Iterator[str]:
 
 
 PROMTOOL = shutil.which("promtool") or ""
-"""From Debian's package prometheus, for one; what needs it is tested where it is."""
+"""From Debian's package prometheus, for one."""
+
+WITH_PROMTOOL = pytest.mark.skipif(not PROMTOOL, reason="no promtool is on the PATH")
 
 
 def promtool(*arguments: str, folder: Path) -> str:
@@ -84,24 +86,25 @@ def test_panels_say_what_they_show_and_do_not_overlap() -> None:
         taken |= cells
 
 
-if PROMTOOL:
+@WITH_PROMTOOL
+def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
+    (tmp_path / "alerts.yaml").write_text(yaml.safe_dump(rules()))
+    (tmp_path / "test.yaml").write_text((HERE / "alerts_test.yaml").read_text())
+    promtool("test", "rules", "test.yaml", folder=tmp_path)
 
-    def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
-        (tmp_path / "alerts.yaml").write_text(yaml.safe_dump(rules()))
-        (tmp_path / "test.yaml").write_text((HERE / "alerts_test.yaml").read_text())
+
+@WITH_PROMTOOL
+def test_a_wrong_alert_is_found(tmp_path: Path) -> None:
+    changed = yaml.safe_dump(rules()).replace("> 60", "> 600")
+    (tmp_path / "alerts.yaml").write_text(changed)
+    (tmp_path / "test.yaml").write_text((HERE / "alerts_test.yaml").read_text())
+    with pytest.raises(AssertionError, match="MirrordiffFallingBehind"):
         promtool("test", "rules", "test.yaml", folder=tmp_path)
 
-    def test_a_wrong_alert_is_found(tmp_path: Path) -> None:
-        changed = yaml.safe_dump(rules()).replace("> 60", "> 600")
-        (tmp_path / "alerts.yaml").write_text(changed)
-        (tmp_path / "test.yaml").write_text((HERE / "alerts_test.yaml").read_text())
-        with pytest.raises(AssertionError, match="MirrordiffFallingBehind"):
-            promtool("test", "rules", "test.yaml", folder=tmp_path)
 
-    def test_the_dashboards_queries_are_promql(tmp_path: Path) -> None:
-        queries = [expr.replace("$__rate_interval", "5m").replace("$service", ".*") for expr in expressions()]
-        records = [{"record": f"query:{number}", "expr": expr} for number, expr in enumerate(queries)]
-        (tmp_path / "queries.yaml").write_text(
-            yaml.safe_dump({"groups": [{"name": "all", "rules": records}]})
-        )
-        assert f"{len(records)} rules found" in promtool("check", "rules", "queries.yaml", folder=tmp_path)
+@WITH_PROMTOOL
+def test_the_dashboards_queries_are_promql(tmp_path: Path) -> None:
+    queries = [expr.replace("$__rate_interval", "5m").replace("$service", ".*") for expr in expressions()]
+    records = [{"record": f"query:{number}", "expr": expr} for number, expr in enumerate(queries)]
+    (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": records}]}))
+    assert f"{len(records)} rules found" in promtool("check", "rules", "queries.yaml", folder=tmp_path)

@@ -32,9 +32,12 @@ PROCESSES = ("collector", "worker", "api")
 
 @pytest.fixture(params=PRODUCTS)
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
-    """A server with the users of the file, each given a password as the guide says."""
+    """A server with the users of the file, made ready for it as the guide says."""
+    rules = FILE.read_text().replace(" reset on ", f" reset on >{PASSWORD} ")
+    if request.param == "redis 7":
+        rules = rules.replace(" +client|setinfo", "")
     users = tmp_path / "users.acl"
-    users.write_text(FILE.read_text().replace(" reset on ", f" reset on >{PASSWORD} "))
+    users.write_text(rules)
     with RedisServer(tmp_path, "--aclfile", str(users), product=request.param) as running:
         yield running
 
@@ -190,7 +193,7 @@ async def test_a_script_may_do_no_more_than_its_caller(server: RedisServer) -> N
     client: Any = connect(as_user(server, "api"), name="test")
     try:
         digest = await client.script_load("return redis.call('RENAME', KEYS[1], 'mine')")
-        with pytest.raises(Exception, match=r"(?i)permission|ACL failure"):
+        with pytest.raises(Exception, match=r"(?i)permission|ACL failure|can't run this command"):
             await client.evalsha(digest, 1, key("verdict", "shop/v2"))
     finally:
         await client.aclose()
@@ -229,15 +232,16 @@ def allowed(rules: list[str], name: str, *, write: bool) -> bool:
 
 
 async def test_every_command_is_in_the_oldest_server_promised(admin: Any) -> None:
-    """That is Redis 7.2, which Valkey came from; what Redis got later, Valkey may not have."""
+    """That is Redis 7.0, but for the one word that the guide has taken out for it."""
     used = {rule[1:].encode() for rules in users().values() for rule in rules if rule.startswith("+")}
+    used.remove(b"client|setinfo")
     admin.response_callbacks.clear()  # redis-py takes the answer for that of COMMAND
     documents = await admin.execute_command("COMMAND", "DOCS", *{name.split(b"|")[0] for name in used})
     for facts in [*documents.values()]:
         documents |= facts.get(b"subcommands", {})
     assert used <= documents.keys()
     since = {name: tuple(map(int, documents[name][b"since"].split(b"."))) for name in used}
-    assert {name for name in used if since[name] >= (7, 3)} == set()
+    assert {name for name in used if since[name] >= (7, 1)} == set()
 
 
 @pytest.mark.parametrize("family", KEYS, ids=lambda family: family.name)

@@ -46,7 +46,7 @@ def test_a_share_of_requests_that_is_mirrored_is_no_fault() -> None:
     ("server", "message", "cause"),
     [
         (replace(REDIS, policy="allkeys-lru"), "allkeys-lru", "volatile-ttl"),
-        (replace(REDIS, version=(6, 2, 1), product="Redis 6.2.1"), "too old", "7.2"),
+        (replace(REDIS, version=(6, 2, 1), product="Redis 6.2.1"), "too old", "7.0"),
         (replace(REDIS, role="slave"), "replica", "redis+sentinel://"),
         (replace(REDIS, cluster=True), "cluster", "redis+cluster://"),
         (replace(REDIS, evicted=7), "7 keys", "too small"),
