@@ -68,7 +68,8 @@ class Tokens:
                 # Known and given nothing: the door says which scope that would take.
                 found = Caller(user.name, frozenset())
         if found is None:
-            raise Unauthenticated("this token is not known")
+            other = "" if self.review is None else f", or is not for the audience {self.review.audience}"
+            raise Unauthenticated(f"this token is not known{other}")
         return found
 
 

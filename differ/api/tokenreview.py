@@ -73,8 +73,8 @@ class TokenReview:
     """Asks the cluster, and remembers the answer for a short time."""
 
     def __init__(self, cluster: Cluster, audience: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.audience = audience
         self._cluster = cluster
-        self._audience = audience
         self._clock = clock
         self._kept: OrderedDict[str, tuple[float, User | None]] = OrderedDict()
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -108,7 +108,7 @@ class TokenReview:
         review = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenReview",
-            "spec": {"token": token, "audiences": [self._audience]},
+            "spec": {"token": token, "audiences": [self.audience]},
         }
         try:
             status, body = self._post(json.dumps(review))
@@ -143,7 +143,7 @@ class TokenReview:
                 return None
             # A cluster that knows nothing of audiences leaves them out: then the token is for the
             # cluster's own API, and was not given to be shown to us.
-            if self._audience not in (status.get("audiences") or ()):
+            if self.audience not in (status.get("audiences") or ()):
                 return None
             user = status["user"]
             name, groups = user["username"], user.get("groups") or []

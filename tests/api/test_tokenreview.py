@@ -214,6 +214,7 @@ async def test_both_apis_take_the_clusters_tokens(
         ):
             answer = await api.http.get(path, headers={"Authorization": f"Bearer {token}"})
             assert answer.status_code == status, answer.text
+        assert "audience mirrordiff" in answer.json()["detail"]  # most often it was asked for without one
         call = api.stub.ListServices(
             messages.ListServicesRequest(), metadata=(("authorization", f"Bearer {gate}"),)
         )
