@@ -20,7 +20,7 @@ from differ.core.rules import parse_rules
 from differ.worker.settings import WorkerSettings
 from mirrordiff.process.settings import PREFIX, Address, Settings, load
 from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
-from tests.deploy import restricted, schemas
+from tests.deploy import helm, restricted, schemas
 from tests.deploy.kustomize import Object, documents, render
 
 ROOT = Path(__file__).parents[2]
@@ -46,9 +46,18 @@ def whole(file: Path) -> bool:
 
 
 FOLDERS = [file.parent for file in sorted(DEPLOY.rglob("kustomization.yaml")) if whole(file)]
+CHARTS = {file.parent for file in DEPLOY.rglob("Chart.yaml")}
+"""What Helm makes of their templates is held to what is here by tests/deploy/test_helm.py."""
+
+
+def outside_charts(pattern: str) -> list[Path]:
+    """The files under deploy/ that are YAML as they stand."""
+    return [file for file in sorted(DEPLOY.rglob(pattern)) if not CHARTS & set(file.parents)]
+
+
 FILES = [
     file
-    for file in sorted(DEPLOY.rglob("*.yaml"))
+    for file in outside_charts("*.yaml")
     if file.name != "kustomization.yaml"
     and objects(file)
     and all("kind" in each and "apiVersion" in each for each in objects(file))
@@ -87,7 +96,7 @@ def test_no_file_is_left_out() -> None:
     """What is no object of Kubernetes is held to what it is for in a test of its own."""
     others = {
         relative(file)
-        for file in DEPLOY.rglob("*.y*ml")
+        for file in outside_charts("*.y*ml")
         if file.name != "kustomization.yaml" and file not in FILES
     }
     assert others == {
@@ -103,6 +112,7 @@ def test_no_file_is_left_out() -> None:
         "gates/spinnaker/orca-local.yml",
         "policy/default.yaml",
     }
+    assert [*CHARTS] == [helm.CHART]
 
 
 def test_nothing_is_applied_twice(rendered: list[Object]) -> None:
