@@ -14,13 +14,11 @@ from collections import Counter, deque
 from importlib.resources import files
 from typing import Final
 
-from redis.exceptions import OutOfMemoryError, ResponseError
-
 from collector.admission import Admission
 from collector.metrics import Metrics
 from collector.settings import CollectorSettings
 from mirrordiff.process.logs import logger
-from mirrordiff.process.redis import UNAVAILABLE, Client, Script
+from mirrordiff.process.redis import Client, RedisError, Script, code, passes
 from mirrordiff.redis_keys import BY_NAME, PARTITIONS, key, partition_key, partition_of
 from mirrordiff.v1.capture_pb2 import ROLE_CONTROL, ROLE_PRIMARY, ROLE_SHADOW, Capture
 
@@ -142,12 +140,14 @@ class Sink:
         while True:
             try:
                 await self._write(batch)
-            except (*UNAVAILABLE, OutOfMemoryError) as error:
+            except (RedisError, OSError) as error:
                 self._metrics.failed_batches += 1
+                if not passes(error):
+                    log.error("redis_refused", error=code(error), captures=len(batch))  # noqa: TRY400
+                    self._drop(batch, "redis_refused")
+                    return
                 if self.available:
-                    log.warning(
-                        "redis_away", error=type(error).__name__, waiting=len(batch) + len(self._queue)
-                    )
+                    log.warning("redis_away", error=code(error), waiting=len(batch) + len(self._queue))
                 self.available = False
                 if self._closing:
                     self._drop([*batch, *self._queue], "shutdown_without_redis")
@@ -156,11 +156,6 @@ class Sink:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 1.0)
                 continue
-            except ResponseError as error:
-                self._metrics.failed_batches += 1
-                log.error("redis_refused", error=str(error).split(" ", 1)[0], captures=len(batch))  # noqa: TRY400
-                self._drop(batch, "redis_refused")
-                return
             if not self.available:
                 log.info("redis_back")
             self.available = True
@@ -218,7 +213,9 @@ class Sink:
             await pipeline.execute()
             if self.admission.share < 1:
                 self._backlog = max([await self._redis.xlen(ready) for ready, *_ in self._fixed])
-        except UNAVAILABLE:
+        except (RedisError, OSError) as error:
+            if not passes(error):
+                raise
             self.available = False
             return
         self.available = True

@@ -12,7 +12,7 @@ from differ.cli import Exit, Unreachable
 from differ.cli.comparison_text import echo, harmless
 from differ.doctor.diagnosis import Finding, Level, diagnose
 from differ.doctor.observe import Observed, observe
-from mirrordiff.process.redis import UNAVAILABLE, RedisError, connect, is_cluster, redact_url
+from mirrordiff.process.redis import UNAVAILABLE, RedisError, code, connect, is_cluster, redact_url
 
 _GLYPHS = {Level.WRONG: "✗", Level.UNSURE: "?", Level.FINE: "✓"}
 _EXITS = {Level.WRONG: Exit.FAIL, Level.UNSURE: Exit.INCONCLUSIVE, Level.FINE: Exit.PASS}
@@ -49,8 +49,7 @@ async def _observed(url: str) -> Observed:
     except UNAVAILABLE as error:
         raise Unreachable(f"{redact_url(url)} does not answer ({type(error).__name__})") from None
     except RedisError as error:
-        # The first word is the server's own code, such as NOPERM; what follows may repeat arguments.
-        raise Unreachable(f"{redact_url(url)} refuses: {str(error).split(' ', 1)[0]}") from None
+        raise Unreachable(f"{redact_url(url)} refuses: {code(error)}") from None
     finally:
         await redis.aclose()
 

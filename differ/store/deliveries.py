@@ -12,7 +12,8 @@ from typing import Final, cast
 import msgspec
 from redis.exceptions import ResponseError
 
-from mirrordiff.process.redis import BLOCK_MS, Client, is_cluster
+from differ.store.scripts import script
+from mirrordiff.process.redis import BLOCK_MS, Client, code, is_cluster
 from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
 
 MOST_DELIVERIES: Final = 4
@@ -42,24 +43,23 @@ class Deliveries:
         self._blocking = blocking
         self._consumer = consumer
         self._streams = {partition_key("ready", number).encode(): number for number in range(PARTITIONS)}
+        self._open = script("open")
 
     async def open(self) -> None:
         """Make the group wherever it is missing, from the first entry on. Idempotent."""
-        for stream in self._streams:
-            try:
-                await self._redis.xgroup_create(stream, GROUP, id="0", mkstream=True)
-            except ResponseError as error:
-                if not str(error).startswith("BUSYGROUP"):
-                    raise
+        await self._open.call(self._redis, [([stream], [GROUP]) for stream in self._streams])
 
     async def close(self) -> None:
         """Leave the group, unless something is still owed: that must stay for others to claim."""
         for stream in self._streams:
-            owed = await self._redis.xpending_range(
-                stream, GROUP, min="-", max="+", count=1, consumername=self._consumer
-            )
-            if not owed:
-                await self._redis.xgroup_delconsumer(stream, GROUP, self._consumer)
+            try:
+                owed = await self._redis.xpending_range(
+                    stream, GROUP, min="-", max="+", count=1, consumername=self._consumer
+                )
+                if not owed:
+                    await self._redis.xgroup_delconsumer(stream, GROUP, self._consumer)
+            except ResponseError as error:
+                _unless_no_group(error)
 
     async def read(self, most_per_stream: int) -> list[Delivery]:
         """New entries; empty after BLOCK_MS without any. Raises as redis-py does while Redis is away."""
@@ -74,8 +74,7 @@ class Deliveries:
                 block=BLOCK_MS,
             )
         except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
-                raise
+            _unless_no_group(error)
             await self.open()  # a failover can lose a group that was made a moment before
             return []
         return self._deliveries(answer)
@@ -108,8 +107,7 @@ class Deliveries:
                     stream, GROUP, self._consumer, round(idle_s * 1000), "0-0", count=most_per_stream
                 )
             except ResponseError as error:
-                if not str(error).startswith("NOGROUP"):
-                    raise
+                _unless_no_group(error)
                 continue  # nothing can be owed to a group that is gone; the next read makes it anew
             entries = [entry for entry in answer[1] if entry[1]]
             if not entries:
@@ -128,6 +126,11 @@ class Deliveries:
                 for entry_id, fields in entries
             ]
         return found
+
+
+def _unless_no_group(error: ResponseError) -> None:
+    if code(error) != "NOGROUP":
+        raise error
 
 
 def _delivery(

@@ -8,9 +8,10 @@ register of sessions are written beside it; written twice, they are the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import msgspec
+from redis.exceptions import OutOfMemoryError
 
 from differ.core.names import CHANGES, fold
 from differ.store.records import KeptDiff, encode_diff, encode_line
@@ -37,6 +38,7 @@ FEWEST_BUCKETS: Final = 16
 _TALLY_TTL: Final = BY_NAME["tally"].ttl or 0
 _ENDPOINTS_TTL: Final = BY_NAME["endpoints"].ttl or 0
 _EXAMPLE_TTL: Final = BY_NAME["diff"].ttl or 0
+_SESSION_TTL: Final = BY_NAME["session"].ttl or 0
 
 
 class SessionId(msgspec.Struct, frozen=True):
@@ -69,6 +71,8 @@ class Settlement:
         self._keep = script("keep")
         self._sweep = script("sweep")
         self._admit = script("admit")
+        self._register = script("register")
+        self._list = script("list")
         self._shown: set[tuple[int, str, str]] = set()
 
     async def settle(self, judged: Sequence[Judged]) -> int:
@@ -85,7 +89,10 @@ class Settlement:
         return any((partition, session, signature) not in self._shown for signature in signatures)
 
     async def keep(self, partition: int, session: str, diff: KeptDiff, signatures: Sequence[str]) -> None:
-        """Keep a diff for its signatures that have no example in this partition, if there is room."""
+        """Keep a diff for its signatures that have no example in this partition, if there is room.
+
+        There is none while Redis is full: examples are samples, and settling must go on to make room.
+        """
         prefix = partition_key("diff", partition, session) + ":"
         keys = [
             partition_key("examples", partition, session),
@@ -101,7 +108,10 @@ class Settlement:
             MOST_KEPT,
             *signatures,
         ]
-        await self._keep.call(self._redis, [(keys, arguments)])
+        try:
+            await self._keep.call(self._redis, [(keys, arguments)])
+        except OutOfMemoryError:
+            return
         if len(self._shown) > MOST_SHOWN:
             self._shown.clear()
         self._shown.update((partition, session, signature) for signature in signatures)
@@ -158,36 +168,31 @@ class Settlement:
         """
         service_id = resource_id(session.service)
         session_hash = key("session", session.key)
-        pipeline = self._redis.pipeline(transaction=False)
-        fields: dict[Any, Any] = {
+        now = str(now_us)
+        fields = {
             "service": session.service,
             "candidate": session.candidate,
-            "last_seen_us": str(now_us),
-            f"seen.{epoch}": str(now_us),
+            "last_seen_us": now,
+            f"seen.{epoch}": now,
         }
+        first = {"started_us": now, f"epoch.{epoch}": f"{now} {rules}"}
         if paired:
-            fields[f"last.{epoch}"] = str(now_us)
+            fields[f"last.{epoch}"] = now
+            first[f"first.{epoch}"] = now
         fields.update({f"primary.{version}": "1" for version in primary_versions})
-        pipeline.hset(session_hash, mapping=fields)
-        pipeline.hsetnx(session_hash, f"epoch.{epoch}", f"{now_us} {rules}")
-        if paired:
-            pipeline.hsetnx(session_hash, f"first.{epoch}", str(now_us))
         if state is not None:
-            pipeline.hsetnx(session_hash, f"lost.{epoch}", str(lost))
-            pipeline.hsetnx(session_hash, f"evicted.{epoch}", str(state.evicted))
-            for run in state.runs:
-                pipeline.hsetnx(session_hash, f"store.{run}", str(now_us))
-        # Last: readers take a session without it for one that is not there yet.
-        pipeline.hsetnx(session_hash, "started_us", str(now_us))
-        pipeline.zadd(key("sessions", service_id), {resource_id(session.candidate): now_us}, gt=True)
-        pipeline.zadd(key("services"), {f"{service_id}\n{session.service}": now_us}, gt=True)
-        for name, family in (
-            (key("services"), "services"),
-            (key("sessions", service_id), "sessions"),
-            (session_hash, "session"),
-        ):
-            pipeline.expire(name, BY_NAME[family].ttl or 0)
-        await pipeline.execute()
+            first[f"lost.{epoch}"] = str(lost)
+            first[f"evicted.{epoch}"] = str(state.evicted)
+            first.update({f"store.{run}": now for run in state.runs})
+        written = [part for field in (*fields.items(), *first.items()) for part in field]
+        await self._register.call(self._redis, [([session_hash], [_SESSION_TTL, len(fields), *written])])
+        listed = [
+            (key("sessions", service_id), BY_NAME["sessions"], resource_id(session.candidate)),
+            (key("services"), BY_NAME["services"], f"{service_id}\n{session.service}"),
+        ]
+        await self._list.call(
+            self._redis, [([name], [family.ttl or 0, now_us, member]) for name, family, member in listed]
+        )
 
     async def latest_candidates(self) -> dict[str, str]:
         """The candidate of each service that was seen last, both by the names they were captured as."""

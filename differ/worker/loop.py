@@ -20,7 +20,7 @@ from differ.worker.register import Register
 from differ.worker.ruleset import Rules
 from differ.worker.tracing import Tracing
 from mirrordiff.process.logs import logger
-from mirrordiff.process.redis import UNAVAILABLE
+from mirrordiff.process.redis import RedisError, code, passes
 from mirrordiff.redis_keys import PARTITIONS
 
 SWEEP_EVERY_S: Final = 0.5
@@ -175,9 +175,11 @@ class Worker:
         while True:
             try:
                 answer = await call()
-            except UNAVAILABLE as error:
+            except (RedisError, OSError) as error:
+                if not passes(error):
+                    raise
                 if self.available:
-                    log.warning("redis_away", error=type(error).__name__)
+                    log.warning("redis_away", error=code(error))
                 self.available = False
                 self._metrics.redis_failures += 1
                 if self._stop.is_set():

@@ -1,5 +1,7 @@
+#!lua flags=allow-oom
 -- Takes endpoints into the set of a session as long as there is room: all workers ask here, so that
--- together they keep to one bound. Called again with the same, it changes nothing.
+-- together they keep to one bound. Called again with the same, it changes nothing. A full Redis takes them, too:
+-- nothing is settled before them.
 --
 -- KEYS[1] endpoints of the session
 -- ARGV[1] most of them   ARGV[2] TTL, s   ARGV[3..] endpoints

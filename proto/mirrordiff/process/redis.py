@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -58,6 +59,16 @@ UNAVAILABLE: Final = (
 )
 """What a call raises while Redis is away, starting, or failing over. It may be repeated."""
 
+_NOT_NOW: Final = frozenset({"BUSY", "MISCONF", "NOREPLICAS", "OOM", "UNBLOCKED"})
+"""The codes of answers of a server that is there, and will do what is asked once something else is
+done: a script has ended, a disk or a replica is back, there is memory, it is known who is master.
+
+Of the source of Redis 7 to 8.2 and Valkey 9; redis-py has a class of its own for OOM alone.
+"""
+
+_OF_PIPELINE: Final = re.compile(r"caused error: \(?['\"]?([A-Z]+)\b")
+"""Where redis-py's pipelines put what the server said."""
+
 Client = Redis
 """A Redis Cluster's client is used through the same methods; what differs between them is not used."""
 
@@ -71,6 +82,25 @@ def redact_url(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="").geturl()
+
+
+def code(error: RedisError | OSError) -> str:
+    """The word that the server's answer begins with, such as ``NOPERM``, or what kind of error it is.
+
+    For logs: what follows that word may repeat what was sent.
+    """
+    if isinstance(error, ResponseError):
+        text = str(error)
+        found = _OF_PIPELINE.search(text) or re.match(r"([A-Z]+)\b", text)
+        said = error.status_code or (found and found[1])
+        if said:
+            return said
+    return type(error).__name__
+
+
+def passes(error: RedisError | OSError) -> bool:
+    """Whether the same call may be answered later: Redis is away, or takes no writes at the moment."""
+    return isinstance(error, UNAVAILABLE) or code(error) in _NOT_NOW
 
 
 def is_cluster(client: Client) -> bool:
@@ -193,7 +223,9 @@ __all__ = [
     "Script",
     "UnsuitableRedis",
     "check_suitable",
+    "code",
     "connect",
     "is_cluster",
+    "passes",
     "redact_url",
 ]
