@@ -46,8 +46,8 @@ class Deliveries:
         self._open = script("open")
 
     async def open(self) -> None:
-        """Make the group wherever it is missing, from the first entry on. Idempotent."""
-        await self._open.call(self._redis, [([stream], [GROUP]) for stream in self._streams])
+        """Join the group, and make it wherever it is missing, from the first entry on. Idempotent."""
+        await self._open.call(self._redis, [([stream], [GROUP, self._consumer]) for stream in self._streams])
 
     async def close(self) -> None:
         """Leave the group, unless something is still owed: that must stay for others to claim."""

@@ -12,6 +12,7 @@ from google.protobuf import descriptor_pb2
 from differ.core.tally import Tally
 from differ.store.evidence import Evidence, Session
 from differ.store.examples import Examples
+from differ.store.installation import Workers, workers
 from mirrordiff.redis_keys import GROUP, PARTITIONS, partition_key
 from tests.captures import Half, drained, pair, write
 from tests.processes import Process, worker
@@ -71,6 +72,18 @@ async def test_pairs_are_counted_and_examples_kept(redis: Any, redis_url: str, t
         ("$.total", 1, 2)
     ]
     assert await redis.xinfo_consumers(partition_key("ready", 0), GROUP) == []
+
+
+@ON_EACH_PRODUCT
+async def test_a_worker_is_known_before_there_is_anything_to_judge(
+    redis: Any, redis_url: str, tmp_path: Path
+) -> None:
+    with worker(redis_url, tmp_path) as process:
+
+        async def known() -> bool:
+            return await workers(redis) == Workers(PARTITIONS, most=1, taken=0)
+
+        await eventually(known, lambda: f"the worker is in the group:\n{process.said()}")
 
 
 async def test_a_worker_killed_in_mid_batch_counts_nothing_twice_and_loses_nothing(
