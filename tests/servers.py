@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from importlib.util import find_spec
@@ -59,6 +60,18 @@ def binary(product: Product) -> Path:
     return Path(_REDIS_8.origin).with_name("bin") / "redis-server"
 
 
+async def _ask(port: int, *command: object) -> object:
+    """What one server answers; None where it refuses or is not there."""
+    client: Any = Redis(host="127.0.0.1", port=port, decode_responses=True, protocol=2)
+    client.response_callbacks.clear()
+    try:
+        return await client.execute_command(*command)
+    except RedisError:
+        return None
+    finally:
+        await client.aclose()
+
+
 class RedisCluster:
     """Three masters, each with a replica where ``replicas`` is set, on loopback ports of their own."""
 
@@ -86,20 +99,20 @@ class RedisCluster:
                 stdout=subprocess.DEVNULL,
             )
         for port in self.ports:
-            await eventually(lambda at=port: self._ask(at, "PING"), f"node {port} answers")  # type: ignore[misc]
+            await eventually(lambda at=port: _ask(at, "PING"), f"node {port} answers")  # type: ignore[misc]
         masters = self.ports[:3]
         for number, port in enumerate(masters):
             first, last = number * 16384 // 3, (number + 1) * 16384 // 3 - 1
-            await self._ask(port, "CLUSTER", "ADDSLOTSRANGE", first, last)
-            await self._ask(port, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            await _ask(port, "CLUSTER", "ADDSLOTSRANGE", first, last)
+            await _ask(port, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for port, bus in zip(self.ports[1:], self._buses[1:], strict=True):
-            await self._ask(masters[0], "CLUSTER", "MEET", "127.0.0.1", port, bus)
+            await _ask(masters[0], "CLUSTER", "MEET", "127.0.0.1", port, bus)
         for port in self.ports:
             await eventually(lambda at=port: self._whole(at), f"node {port} sees all")  # type: ignore[misc]
         for master, replica in zip(masters, self.ports[3:], strict=False):
-            name = await self._ask(master, "CLUSTER", "MYID")
+            name = await _ask(master, "CLUSTER", "MYID")
             await eventually(
-                lambda at=replica, of=name: self._ask(at, "CLUSTER", "REPLICATE", of),  # type: ignore[misc]
+                lambda at=replica, of=name: _ask(at, "CLUSTER", "REPLICATE", of),  # type: ignore[misc]
                 f"{replica} follows {master}",
             )
             await eventually(
@@ -119,22 +132,100 @@ class RedisCluster:
             process.wait()
 
     async def _whole(self, port: int) -> bool:
-        info = str(await self._ask(port, "CLUSTER", "INFO"))
+        info = str(await _ask(port, "CLUSTER", "INFO"))
         return "cluster_state:ok" in info and f"cluster_known_nodes:{len(self.ports)}" in info
 
     async def _follows(self, port: int) -> bool:
-        return "master_link_status:up" in str(await self._ask(port, "INFO", "replication"))
+        return "master_link_status:up" in str(await _ask(port, "INFO", "replication"))
 
-    async def _ask(self, port: int, *command: object) -> object:
-        """What one node answers; None where it refuses or is not there."""
-        client: Any = Redis(host="127.0.0.1", port=port, decode_responses=True)
-        client.response_callbacks.clear()
-        try:
-            return await client.execute_command(*command)
-        except RedisError:
-            return None
-        finally:
-            await client.aclose()
+
+class RedisSentinel:
+    """A master, a replica and a Sentinel that watches them and fails over after half a second."""
+
+    def __init__(self, folder: Path, *, product: Product = "valkey") -> None:
+        self._binary = binary(product)
+        self._folder = folder
+        self._ports = free_ports(3)
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://127.0.0.1:{self._ports[2]}/main"
+
+    async def start(self) -> None:
+        """Start all three, and wait until Sentinel knows a replica that is in step."""
+        first, second, watching = self._ports
+        for port, options in ((first, ()), (second, ("--replicaof", f"127.0.0.1 {first}"))):
+            self._start(port, "--save", "", "--repl-diskless-sync-delay", "0", *options)
+        await eventually(lambda: self._in_step(second), "the replica is in step")
+        settings = self._folder / "sentinel.conf"  # Sentinel writes what it learns into it
+        settings.write_text(
+            f"sentinel monitor main 127.0.0.1 {first} 1\n"
+            "sentinel down-after-milliseconds main 500\n"
+            "sentinel failover-timeout main 3000\n"
+        )
+        self._start(watching, settings=settings)
+        # Else it looks at its servers every 10 s, and waits 8 s before it makes a former master a replica.
+        hasty = ("DEBUG", "INFO-PERIOD", "100", "PUBLISH-PERIOD", "100")
+        await eventually(lambda: self._sentinel(*hasty), "Sentinel answers")
+        await eventually(self._replica_known, "Sentinel knows the replica")
+
+    def _start(self, port: int, *options: str, settings: Path | None = None) -> None:
+        directory = self._folder / str(port)
+        directory.mkdir()
+        how = [str(settings), "--sentinel"] if settings else []
+        self._processes[port] = subprocess.Popen(
+            [self._binary, *how, "--port", str(port), "--dir", str(directory), *options],
+            stdout=subprocess.DEVNULL,
+        )
+
+    async def fail_over(self) -> None:
+        """Make the replica the master and the master its replica, as for maintenance, and wait for both."""
+        before = await self._master()
+        await eventually(self._replica_known, "there is a replica to fail over to")
+        await self._sentinel("FAILOVER", "main")
+        await self._changed(before)
+        await eventually(lambda: self._in_step(before), "the former master is in step")
+
+    async def lose_master(self) -> None:
+        """End the master at once, its replica in step, and wait until the other is it."""
+        before = await self._master()
+        await eventually(self._replica_known, "there is a replica to fail over to")
+        await eventually(lambda: self._all_told(before), "the replica has all that was written")
+        self._processes[before].kill()
+        await self._changed(before)
+
+    def stop(self) -> None:
+        """End all of it."""
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+    async def _changed(self, before: int) -> None:
+        async def other() -> bool:
+            return await self._master() != before
+
+        await eventually(other, "Sentinel names another master")
+
+    async def _master(self) -> int:
+        answer: Any = await self._sentinel("GET-MASTER-ADDR-BY-NAME", "main")
+        return int(answer[1])
+
+    async def _replica_known(self) -> bool:
+        answer: Any = await self._sentinel("REPLICAS", "main") or []
+        flags = [dict(zip(each[::2], each[1::2], strict=True)) for each in answer]
+        return any(each["flags"] == "slave" and each["master-link-status"] == "ok" for each in flags)
+
+    async def _all_told(self, master: int) -> bool:
+        told = str(await _ask(master, "INFO", "replication"))
+        offset = re.search(r"master_repl_offset:(\d+)", told)
+        return offset is not None and f"state=online,offset={offset[1]}," in told
+
+    async def _sentinel(self, *command: str) -> object:
+        return await _ask(self._ports[2], "SENTINEL", *command)
+
+    async def _in_step(self, port: int) -> bool:
+        return "master_link_status:up" in str(await _ask(port, "INFO", "replication"))
 
 
 class RedisServer:

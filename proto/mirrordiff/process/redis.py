@@ -158,12 +158,23 @@ def _by_sentinel(url: str, *, tls: bool, **options: Any) -> Client:
     sentinel: Any = Sentinel(sentinels, socket_connect_timeout=1, socket_timeout=1)  # type: ignore[no-untyped-call]
     client: Client = sentinel.master_for(
         master,
+        redis_class=_OfSentinel,
         **options,
         db=int(database or 0),
         username=unquote(user) or None,
         password=unquote(password) or None,
     )
     return client
+
+
+class _OfSentinel(Redis):
+    """Closes what it asks the Sentinels by, too, which redis-py leaves open."""
+
+    async def aclose(self, *arguments: Any, **options: Any) -> None:
+        await super().aclose(*arguments, **options)
+        pool: Any = self.connection_pool
+        for each in pool.sentinel_manager.sentinels:
+            await each.aclose()
 
 
 class Script:
