@@ -26,9 +26,10 @@ $(STAMP): pyproject.toml uv.lock proto/build_hook.py $(shell find proto -name '*
 demo: $(STAMP)  ## v1, a v2 with planted faults, a real Envoy between: watch it find them (ONCE=1: end with the gate's exit code)
 	@$(BIN)/mirrordiff demo $(if $(ONCE),--once)
 
-# A worker for each core, with servers of its own; one that is done takes over what is left to another.
+# A worker for each core, with servers of its own, and one more, as tests wait a third of the time; one that is
+# done takes over what is left to another.
 test: $(STAMP) $(if $(ARGS),,programs)  ## all tests
-	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses=auto --dist=worksteal)
+	@$(BIN)/python -m pytest $(or $(ARGS),--numprocesses=$$(($$(nproc) + 1)) --dist=worksteal)
 
 # No wheel brings these. Debian's are installed where that is allowed. Elsewhere the browser is asked for, and
 # what needs promtool or a Redis 7 is skipped, with the reason.

@@ -142,8 +142,8 @@ class RedisCluster:
 class RedisSentinel:
     """A master, a replica and a Sentinel that watches them and fails over after half a second."""
 
-    def __init__(self, folder: Path, *, product: Product = "valkey") -> None:
-        self._binary = binary(product)
+    def __init__(self, folder: Path) -> None:
+        self._binary = binaries.redis_server()
         self._folder = folder
         self._ports = free_ports(3)
         self._processes: dict[int, subprocess.Popen[bytes]] = {}

@@ -5,20 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from differ.store.evidence import Evidence
 from mirrordiff.process.redis import check_suitable, connect
 from tests.captures import pair, write
 from tests.processes import worker
-from tests.servers import PRODUCTS, Product, RedisSentinel
+from tests.servers import RedisSentinel
 from tests.store.test_cluster import tally_of
 from tests.waiting import eventually
 
 
-@pytest.mark.parametrize("product", PRODUCTS)
-async def test_work_goes_on_with_the_next_master(product: Product, tmp_path: Path) -> None:
-    sentinel = RedisSentinel(tmp_path, product=product)
+async def test_work_goes_on_with_the_next_master(tmp_path: Path) -> None:
+    sentinel = RedisSentinel(tmp_path)
     client: Any = connect(sentinel.url, name="tests")
     try:
         await sentinel.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from differ.store.examples import Examples
 from mirrordiff.process.redis import code, connect, passes
 from tests.captures import Half, drained, pair, write
 from tests.processes import Process, worker
-from tests.servers import ON_EACH_PRODUCT, PRODUCTS, Product, RedisCluster, RedisServer
+from tests.servers import ON_EACH_PRODUCT, RedisCluster, RedisServer
 from tests.waiting import eventually
 
 
@@ -106,9 +106,8 @@ async def test_a_redis_that_is_emptied_beneath_a_worker(redis: Any, redis_url: s
         assert await process.stop() == 0, process.said()
 
 
-@pytest.mark.parametrize("product", PRODUCTS)
-async def test_a_cluster_that_is_emptied_beneath_a_worker(product: Product, tmp_path: Path) -> None:
-    cluster = RedisCluster(tmp_path, product=product)
+async def test_a_cluster_that_is_emptied_beneath_a_worker(tmp_path: Path) -> None:
+    cluster = RedisCluster(tmp_path)
     await cluster.start()
     client: Any = connect(cluster.url, name="tests")
     try:
@@ -124,12 +123,11 @@ async def test_a_cluster_that_is_emptied_beneath_a_worker(product: Product, tmp_
         cluster.stop()
 
 
-@pytest.fixture(params=PRODUCTS)
-async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RedisServer]:
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
     """One that could be asked to save what it has."""
     (tmp_path / "data").mkdir()
-    options = ("--dir", str(tmp_path / "data"), "--save", "3600", "1")
-    with RedisServer(tmp_path, *options, product=request.param) as running:
+    with RedisServer(tmp_path, "--dir", str(tmp_path / "data"), "--save", "3600", "1") as running:
         yield running
 
 
