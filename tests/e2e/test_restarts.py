@@ -14,12 +14,12 @@ import httpx
 import pytest
 
 from collector.server import METHOD
-from differ.core.tally import Tally
 from differ.local.ports import LOOPBACK, free_ports
 from differ.store.evidence import Evidence
 from mirrordiff.process.redis import UNAVAILABLE, connect
 from mirrordiff.redis_keys import key
 from tests.captures import drained
+from tests.counted import totals
 from tests.entries import entry, message, shipped
 from tests.processes import Process, worker
 from tests.servers import RedisCluster
@@ -102,18 +102,6 @@ class Asking:
 
     async def has_said(self, verdict: str) -> bool:
         return any(each["verdict"] == verdict for each in self.told)
-
-
-async def totals(client: Any) -> tuple[int, int]:
-    """Pairs compared, and different."""
-    evidence = Evidence(client)
-    tally = Tally()
-    for service in await evidence.services():
-        for session in await evidence.sessions(service.id):
-            for epoch in session.epochs:
-                tally += await evidence.tally(session, epoch.id)
-    endpoints = tally.endpoints.values()
-    return sum(one.compared for one in endpoints), sum(one.different for one in endpoints)
 
 
 async def all_judged(client: Any) -> bool:

@@ -14,11 +14,11 @@ from redis.exceptions import ResponseError
 from collector.metrics import Metrics
 from collector.settings import CollectorSettings
 from collector.sink import Sink
-from differ.core.tally import Tally
 from differ.store.evidence import Evidence
 from differ.store.examples import Examples
 from mirrordiff.process.redis import code, connect, passes
 from tests.captures import Half, drained, pair, write
+from tests.counted import totals
 from tests.processes import Process, worker
 from tests.servers import ON_EACH_PRODUCT, RedisCluster, RedisServer
 from tests.waiting import eventually
@@ -28,13 +28,7 @@ async def counted(client: Any, process: Process, compared: int) -> None:
     """Wait until so many pairs of the one service are judged."""
 
     async def judged() -> bool:
-        evidence = Evidence(client)
-        tally = Tally()
-        for service in await evidence.services():
-            for session in await evidence.sessions(service.id):
-                for epoch in session.epochs:
-                    tally += await evidence.tally(session, epoch.id)
-        return sum(endpoint.compared for endpoint in tally.endpoints.values()) == compared
+        return (await totals(client))[0] == compared
 
     await eventually(judged, lambda: f"{compared} pairs are judged:\n{process.said()}")
 
