@@ -72,6 +72,11 @@ async def _ask(port: int, *command: object) -> object:
         await client.aclose()
 
 
+async def _in_step(port: int) -> bool:
+    """Whether a replica has all that its master had when it came."""
+    return "master_link_status:up" in str(await _ask(port, "INFO", "replication"))
+
+
 class RedisCluster:
     """Three masters, each with a replica where ``replicas`` is set, on loopback ports of their own."""
 
@@ -116,7 +121,7 @@ class RedisCluster:
                 f"{replica} follows {master}",
             )
             await eventually(
-                lambda at=replica: self._follows(at),  # type: ignore[misc]
+                lambda at=replica: _in_step(at),  # type: ignore[misc]
                 f"{replica} is in step with {master}",
             )
 
@@ -134,9 +139,6 @@ class RedisCluster:
     async def _whole(self, port: int) -> bool:
         info = str(await _ask(port, "CLUSTER", "INFO"))
         return "cluster_state:ok" in info and f"cluster_known_nodes:{len(self.ports)}" in info
-
-    async def _follows(self, port: int) -> bool:
-        return "master_link_status:up" in str(await _ask(port, "INFO", "replication"))
 
 
 class RedisSentinel:
@@ -157,7 +159,7 @@ class RedisSentinel:
         first, second, watching = self._ports
         for port, options in ((first, ()), (second, ("--replicaof", f"127.0.0.1 {first}"))):
             self._start(port, "--save", "", "--repl-diskless-sync-delay", "0", *options)
-        await eventually(lambda: self._in_step(second), "the replica is in step")
+        await eventually(lambda: _in_step(second), "the replica is in step")
         settings = self._folder / "sentinel.conf"  # Sentinel writes what it learns into it
         settings.write_text(
             f"sentinel monitor main 127.0.0.1 {first} 1\n"
@@ -185,7 +187,7 @@ class RedisSentinel:
         await eventually(self._replica_known, "there is a replica to fail over to")
         await self._sentinel("FAILOVER", "main")
         await self._changed(before)
-        await eventually(lambda: self._in_step(before), "the former master is in step")
+        await eventually(lambda: _in_step(before), "the former master is in step")
 
     async def lose_master(self) -> None:
         """End the master at once, its replica in step, and wait until the other is it."""
@@ -223,9 +225,6 @@ class RedisSentinel:
 
     async def _sentinel(self, *command: str) -> object:
         return await _ask(self._ports[2], "SENTINEL", *command)
-
-    async def _in_step(self, port: int) -> bool:
-        return "master_link_status:up" in str(await _ask(port, "INFO", "replication"))
 
 
 class RedisServer:

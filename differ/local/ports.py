@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import itertools
 import os
+import random
 import socket
 
 from mirrordiff.process.settings import Address, parse_address
@@ -52,10 +53,24 @@ def why_not_free(address: Address) -> str | None:
     return None
 
 
+_GIVEN_OUT = range(20_000, 32_768)
+"""Below those that systems give to connections and to whoever asks for port 0 (Linux: from 32768 on)."""
+
+_first = random.randrange(len(_GIVEN_OUT))  # noqa: S311 - no secret
+_candidates = itertools.cycle([*_GIVEN_OUT[_first:], *_GIVEN_OUT[:_first]])
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that were free a moment ago, all different."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+    """Ports of the loopback interface that were free a moment ago, all different.
+
+    Nothing takes one by chance before its owner listens, but for another process that is given it the same
+    way: each starts at a port of its own, and gives none out again before it has been through all.
+    """
+    found: list[int] = []
+    for _ in range(len(_GIVEN_OUT)):
+        if len(found) == count:
+            return found
+        port = next(_candidates)
+        if why_not_free(Address(LOOPBACK, port)) is None:
+            found.append(port)
+    raise OSError(errno.EADDRINUSE, f"no {count} ports of {LOOPBACK} are free")

@@ -94,7 +94,7 @@ async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str,
     async def paired() -> int:
         return sum([await redis.xlen(partition_key("ready", number)) for number in range(PARTITIONS)])
 
-    async def recovers(url: str) -> None:
+    async def recovers(url: str, listening: Process) -> None:
         before = await paired()
 
         async def again() -> bool:
@@ -102,8 +102,7 @@ async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str,
                 await client.get("/small")
             return await paired() > before
 
-        # Behind what it has to read first: up to 240 MB, on a core that others use, too.
-        await eventually(again, "captures arrive again", within=60)
+        await eventually(again, lambda: f"captures arrive again:\n{listening.said()}")
 
     async def caught_up() -> bool:
         return way.endswith("access-log") or not await collector_counts(http_port, "mirrordiff_open_streams")
@@ -115,7 +114,7 @@ async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str,
     ):
         await load(proxy.url, 8)  # nobody has ever listened
         with Process(["collector"], settings, tmp_path) as collector:
-            await recovers(proxy.url)
+            await recovers(proxy.url, collector)
             await load(proxy.url, 8)
             memory = [envoy_memory()]
             for _ in range(2):
@@ -123,12 +122,12 @@ async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str,
                 await load(proxy.url, 24)
                 memory.append(envoy_memory())
                 os.kill(collector.pid, signal.SIGCONT)
-                await recovers(proxy.url)
-                await eventually(caught_up, "what had waited is through", within=60)
+                await recovers(proxy.url, collector)
+                await eventually(caught_up, "what had waited is through")
             async with slowed(collector.pid):
                 await load(proxy.url, 16)
                 memory.append(envoy_memory())
-            await recovers(proxy.url)
+            await recovers(proxy.url, collector)
             if way.endswith("access-log"):
                 assert max(memory) < memory[0] + 100 * MEGABYTE
             # An exchange is given up soon after it has ended: 240 MB pass in each outage, and do not stay.
@@ -136,8 +135,8 @@ async def test_live_requests_do_not_notice(redis: Any, redis_url: str, way: str,
             assert not await collector_counts(http_port, "mirrordiff_captures_ended", end="no_response")
             collector.kill()
             await load(proxy.url, 8)
-        with Process(["collector"], settings, tmp_path):
-            await recovers(proxy.url)
+        with Process(["collector"], settings, tmp_path) as collector:
+            await recovers(proxy.url, collector)
 
 
 async def test_what_arrived_and_what_envoy_counted_as_lost_is_what_was_asked(
